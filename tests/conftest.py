@@ -1,0 +1,47 @@
+"""Settings that every test shares, and a small study for the tests of the roof.
+
+Hypothesis repeats itself, and never judges by the clock of a busy machine.
+"""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+from hypothesis import settings
+
+# A shell starts its background jobs with Ctrl-C ignored, and their children inherit that: the tests of Ctrl-C would wait for
+# ever for what never comes.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+settings.register_profile("shipworthy", deadline=None, derandomize=True, database=None)
+settings.load_profile("shipworthy")
+
+SMALL_STUDY = """\
+name: {name}
+question: Is a vote of three worth shipping?
+datasets: [breast_cancer]
+candidates: [{candidates}]
+smallest_useful_gain: 0.005
+requirements:
+  - {{name: answers in time, quantity: latency_ms, statistic: p99, at_most: 50, scenario: single_stream}}
+  - {{name: fits in memory, quantity: peak_memory_mib, statistic: max, at_most: 1024}}
+prices: {{as_of: "2026-03", source: a test, vcpu_hour_usd: 0.04, gib_hour_usd: 0.004}}
+training: {{max_train_rows: 200, folds: 3, search_trials: 1}}
+measuring: {{queries: {queries}, rounds: {rounds}, warm_up: 5, batch_sizes: [16], batch_repeats: 2}}
+sweep: {{{sweep}}}
+"""
+
+
+@pytest.fixture(scope="session")
+def write_study():
+    """Write a small study of a few rows into a folder; returns the file."""
+
+    def write(folder, *, name="small", candidates="prior, logistic_regression", queries=20, rounds=1, sweep=""):
+        path = folder / f"{name}.yaml"
+        text = SMALL_STUDY.format(name=name, candidates=candidates, queries=queries, rounds=rounds, sweep=sweep)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
