@@ -1,0 +1,173 @@
+"""Real rows by name: with provenance, licence, fingerprint, their traps handled, and a split that does not flatter.
+
+Nothing is downloaded: every table comes from a package that pip installed. One file a data set; each says what it dropped.
+
+This room does *not* know any model, metric or study.
+"""
+
+from __future__ import annotations
+
+import importlib
+from difflib import get_close_matches
+from functools import cache, lru_cache
+from typing import Any
+
+import numpy as np
+
+from shipworthy.datasets.rows import Rows
+from shipworthy.records import Dataset, InputError, Split
+
+__all__ = ["describe", "fingerprint", "load", "names", "summary"]
+
+_NAMES = ("breast_cancer", "adult", "flights")
+
+
+def names() -> tuple[str, ...]:
+    """Names of the data sets, from small to large.
+
+    Examples
+    --------
+    >>> names()
+    ('breast_cancer', 'adult', 'flights')
+    """
+    return _NAMES
+
+
+def _module(name: str) -> Any:
+    if name not in _NAMES:
+        near = get_close_matches(str(name), _NAMES, n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise InputError(f"there is no data set {name!r}; {hint}choose from {', '.join(_NAMES)}")
+    return importlib.import_module(f"{__name__}.{name}")
+
+
+def summary(name: str) -> str:
+    """One sentence about a data set; reads no rows.
+
+    Raises
+    ------
+    InputError
+        If there is no such data set; names those that exist.
+    """
+    return str(_module(name).SUMMARY)
+
+
+# The largest table is 60 MB: the two that were used last stay, so that a notebook which turns from one seed to the next does
+# not read them again. They are copied before anyone outside sees them.
+@lru_cache(maxsize=2)
+def _rows(name: str) -> Rows:
+    rows: Rows = _module(name).rows()
+    rows.check(name)
+    return rows
+
+
+@cache
+def fingerprint(name: str) -> str:
+    """16 hex digits of SHA-256 over the column names, values and target of all rows of a data set.
+
+    It depends on neither seed nor sample, nor on the versions of pandas and NumPy. Reads the rows once in a process.
+
+    Raises
+    ------
+    InputError
+        If there is no such data set; names those that exist.
+    """
+    return _rows(name).fingerprint()
+
+
+def load(name: str, *, seed: int = 0, max_train_rows: int = 0, max_test_rows: int = 0, folds: int = 5) -> Dataset:
+    """Load a data set with its split.
+
+    Parameters
+    ----------
+    name : str
+    seed : int
+        Of the split where it is random, and of the samples.
+    max_train_rows, max_test_rows : int
+        Draw at most so many rows, without replacement; 0 means all.
+    folds : int
+        At least 2.
+
+    Returns
+    -------
+    Dataset
+        With only the sampled rows; ``row_ids`` says which they are.
+
+    Raises
+    ------
+    InputError
+        If there is no such data set, or too few rows are asked for to hold every class in every fold.
+
+    Examples
+    --------
+    >>> data = load("breast_cancer", max_train_rows=100)
+    >>> data.X.shape, len(data.split.train), len(data.split.test)
+    ((271, 30), 100, 171)
+    """
+    module = _module(name)
+    for field, value, least in (
+        ("seed", seed, 0),
+        ("max_train_rows", max_train_rows, 0),
+        ("max_test_rows", max_test_rows, 0),
+        ("folds", folds, 2),
+    ):
+        if value < least:
+            raise InputError(f"{field} must be at least {least}, not {value}")
+    rows = _rows(name)
+    split: Split = module.split(rows, seed=seed, max_train_rows=max_train_rows, max_test_rows=max_test_rows, folds=folds)
+    kept = np.sort(np.concatenate([split.train, split.test]))
+    y = rows.y[kept]
+    y.flags.writeable = False
+    return Dataset(
+        name=name,
+        X=rows.X.iloc[kept].reset_index(drop=True),
+        y=y,
+        task=rows.task,
+        classes=rows.classes,
+        roles=rows.roles,
+        provenance=rows.provenance,
+        licence=rows.licence,
+        traps=rows.traps,
+        fingerprint=fingerprint(name),
+        row_ids=kept,
+        split=Split(
+            train=np.searchsorted(kept, split.train), test=np.searchsorted(kept, split.test), fold=split.fold, rule=split.rule
+        ),
+    )
+
+
+def describe(dataset: Dataset) -> dict[str, Any]:
+    """A data set's card: what a reader should know before believing a number from it.
+
+    Parameters
+    ----------
+    dataset : Dataset
+
+    Returns
+    -------
+    dict
+        Plain values: rows, features by type, share of each class in training and test rows, share of missing cells by column
+        (only where there are any), roles, split rule, provenance, licence, traps and fingerprint.
+    """
+    missing = dataset.X.isna().mean()
+    return {
+        "name": dataset.name,
+        "summary": summary(dataset.name),
+        "task": dataset.task,
+        "train rows": len(dataset.split.train),
+        "test rows": len(dataset.split.test),
+        "numeric features": len(dataset.numeric),
+        "other features": len(dataset.categorical),
+        "share of classes": {
+            part: {name: float(np.mean(dataset.y[where] == code)) for code, name in enumerate(dataset.classes)}
+            for part, where in (("train", dataset.split.train), ("test", dataset.split.test))
+        },
+        "share missing": {str(c): float(share) for c, share in missing[missing > 0].items()},
+        "time": dataset.roles.time,
+        "sensitive": list(dataset.roles.sensitive),
+        "split": dataset.split.rule,
+        "provenance": dataset.provenance,
+        "licence": dataset.licence,
+        "traps": list(dataset.traps),
+        "fingerprint": dataset.fingerprint,
+    }
