@@ -1,0 +1,76 @@
+"""The catalogue: single models, tree ensembles and ensembles of models, as unfitted scikit-learn estimators.
+
+One file a family. A new file in this folder joins by defining ``CANDIDATES``, a tuple of
+:class:`~shipworthy.records.Candidate`, and the contract test then holds it to the same promises as the others.
+
+The catalogue does *not* know any data set, how a candidate is trained or measured, or which one is best.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from difflib import get_close_matches
+from functools import cache
+from typing import get_args
+
+from shipworthy.records import Candidate, InputError, Kind
+
+__all__ = ["get", "names"]
+
+
+@cache
+def _catalogue() -> Mapping[str, Candidate]:
+    found: dict[str, Candidate] = {}
+    for module in sorted(m.name for m in pkgutil.iter_modules(__path__)):
+        for candidate in getattr(importlib.import_module(f"{__name__}.{module}"), "CANDIDATES", ()):
+            if candidate.name in found:
+                raise ValueError(f"candidates/{module}.py defines {candidate.name!r} a second time; give it another name")
+            found[candidate.name] = candidate
+    for candidate in found.values():
+        if strays := [m for m in candidate.members if m not in found]:
+            raise ValueError(f"{candidate.name} has the member {strays[0]!r}, which no file in candidates/ defines")
+    kinds = get_args(Kind)
+    # From simple to complex; Python's sort keeps the order of the files within a kind.
+    return {c.name: c for c in sorted(found.values(), key=lambda c: kinds.index(c.kind))}
+
+
+def names() -> tuple[str, ...]:
+    """Names of all candidates, from simple to complex.
+
+    Examples
+    --------
+    >>> "stack" in names()
+    True
+    """
+    return tuple(_catalogue())
+
+
+def get(name: str) -> Candidate:
+    """Find a candidate by its name.
+
+    Parameters
+    ----------
+    name : str
+
+    Returns
+    -------
+    Candidate
+
+    Raises
+    ------
+    InputError
+        If there is no such candidate; names those that exist.
+
+    Examples
+    --------
+    >>> get("stack").members
+    ('logistic_regression', 'random_forest', 'xgboost')
+    """
+    catalogue = _catalogue()
+    if name not in catalogue:
+        near = get_close_matches(str(name), catalogue, n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise InputError(f"there is no candidate {name!r}; {hint}choose from {', '.join(catalogue)}")
+    return catalogue[name]
