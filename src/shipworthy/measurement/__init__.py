@@ -1,0 +1,31 @@
+"""Measures accuracy, the costs of a piece of work, and how an artefact serves in a clean process, alone on the machine.
+
+It does *not* know what is good enough, nor how anything was trained.
+"""
+
+from __future__ import annotations
+
+from shipworthy.measurement.accuracy import accuracy_records, bootstrap_weights, metrics_for, resampled_scores, score
+from shipworthy.measurement.costs import measure_costs
+from shipworthy.measurement.machine import describe_machine, exclusive, library_versions, machine_fingerprint
+from shipworthy.measurement.noise import disturbed, noise_floor
+from shipworthy.measurement.serving import ServingJob, combine, measure_round, serving_records
+
+__all__ = [
+    "ServingJob",
+    "accuracy_records",
+    "bootstrap_weights",
+    "combine",
+    "describe_machine",
+    "disturbed",
+    "exclusive",
+    "library_versions",
+    "machine_fingerprint",
+    "measure_costs",
+    "measure_round",
+    "metrics_for",
+    "noise_floor",
+    "resampled_scores",
+    "score",
+    "serving_records",
+]
