@@ -1,0 +1,29 @@
+"""Turns records into answers: intervals, met or missed, money, and whether an ensemble is worth shipping.
+
+Pure functions of what they are given; NumPy and SciPy only.
+
+This room does *not* know how a number was measured, where it is kept, or how it will be shown.
+"""
+
+from __future__ import annotations
+
+from shipworthy.feasibility.economics import usd_per_million
+from shipworthy.feasibility.requirements import assess, check_requirement, queries_needed
+from shipworthy.feasibility.statistics import corrected_resampled_t, gain_interval, paired_gain, ratio_interval
+from shipworthy.feasibility.verdicts import Evidence, judge, picks, price, requirement_table
+
+__all__ = [
+    "Evidence",
+    "assess",
+    "check_requirement",
+    "corrected_resampled_t",
+    "gain_interval",
+    "judge",
+    "paired_gain",
+    "picks",
+    "price",
+    "queries_needed",
+    "ratio_interval",
+    "requirement_table",
+    "usd_per_million",
+]

@@ -1,0 +1,294 @@
+"""Intervals for two questions: how much better is the challenger, and how many times does it cost.
+
+Gains are paired on the same test rows; ratios of latency are taken within interleaved rounds, so that what slows the machine
+slows both sides.
+
+This module does *not* know which candidates are worth comparing or what gain would be enough.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from shipworthy.records import Conditions, Floats, Interval, Measurement
+
+RESAMPLES = 2000
+"""Bootstrap draws a round for a ratio of percentiles; each is one draw from a beta distribution, so many are cheap."""
+
+
+def paired_gain(
+    challenger_resampled: Floats,
+    baseline_resampled: Floats,
+    challenger_score: float,
+    baseline_score: float,
+    *,
+    greater_is_better: bool,
+    confidence: float,
+    n_rows: int = 0,
+) -> Interval:
+    """Gain of the challenger with its paired percentile bootstrap interval (Efron and Tibshirani 1993, chapter 13).
+
+    Parameters
+    ----------
+    challenger_resampled, baseline_resampled : ndarray, shape (n_resamples,)
+        Scores on the same resamples of the test rows, in the same order. A resample without a score on either side (one
+        class only, say) is ``nan`` and is left out of both; the interval's ``how`` counts them.
+    challenger_score, baseline_score : float
+        Scores on the test rows as they are.
+    greater_is_better : bool
+        If not, the sign is turned, so that a positive gain is always an improvement.
+    confidence : float
+    n_rows : int
+        Number of test rows, for ``how``; 0 where it is not known.
+
+    Returns
+    -------
+    Interval
+
+    Raises
+    ------
+    ValueError
+        If the two sides were not resampled alike.
+
+    Examples
+    --------
+    >>> twin = np.linspace(0.7, 0.8, 200)
+    >>> round(paired_gain(twin + 0.01, twin, 0.76, 0.75, greater_is_better=True, confidence=0.95).low, 6)
+    0.01
+    """
+    if challenger_resampled.ndim != 1 or challenger_resampled.shape != baseline_resampled.shape:
+        raise ValueError(
+            f"challenger and baseline must be scored on the same resamples, not on {challenger_resampled.shape} "
+            f"and {baseline_resampled.shape}"
+        )
+    _check_confidence(confidence)
+    sign = 1.0 if greater_is_better else -1.0
+    differences = sign * (challenger_resampled - baseline_resampled)
+    usable = differences[np.isfinite(differences)]
+    lost = differences.size - usable.size
+    rows = f"{n_rows:,} test rows" if n_rows else "the test rows"
+    how = f"paired bootstrap of {rows}, {usable.size:,} resamples" + (f" ({lost:,} without a score left out)" if lost else "")
+    value = sign * (challenger_score - baseline_score)
+    if not usable.size or not math.isfinite(value):
+        return Interval(value, math.nan, math.nan, confidence, how)
+    low, high = np.quantile(usable, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return Interval(value, float(low), float(high), confidence, how)
+
+
+def corrected_resampled_t(differences: Floats, test_share: float, confidence: float) -> Interval:
+    """Mean difference over repeated splits, allowing for the training rows that the splits share (Nadeau and Bengio 2003).
+
+    The variance of the mean of ``k`` differences is taken as ``(1/k + n_test/n_train) * s**2``, with Student's t on ``k - 1``
+    degrees of freedom. The naive ``s**2 / k`` would treat overlapping training sets as independent and be too sure.
+
+    Parameters
+    ----------
+    differences : ndarray, shape (n_seeds,)
+        Gain of each seed; positive is better.
+    test_share : float
+        ``n_test / n_train``.
+    confidence : float
+
+    Returns
+    -------
+    Interval
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two differences.
+    """
+    from scipy.stats import t
+
+    _check_confidence(confidence)
+    k = differences.size
+    if k < 2:
+        raise ValueError(f"the corrected resampled t needs at least two seeds, not {k}")
+    if not test_share > 0:
+        raise ValueError(f"test_share is n_test / n_train and must be above 0, not {test_share!r}")
+    value = float(differences.mean())
+    error = math.sqrt((1 / k + test_share) * float(differences.var(ddof=1)))
+    half = float(t.ppf((1 + confidence) / 2, k - 1)) * error
+    return Interval(
+        value, value - half, value + half, confidence, f"corrected resampled t over {k} seeds (Nadeau and Bengio 2003)"
+    )
+
+
+def gain_interval(
+    challenger_resampled: Sequence[Floats],
+    baseline_resampled: Sequence[Floats],
+    challenger_scores: Sequence[float],
+    baseline_scores: Sequence[float],
+    *,
+    greater_is_better: bool,
+    test_share: float,
+    confidence: float,
+    n_rows: int = 0,
+) -> Interval:
+    """Gain over all seeds, by the test that fits their number; ``how`` names the one that decided.
+
+    One seed: :func:`paired_gain`. Several: :func:`corrected_resampled_t`, widened to the mean of the paired bootstrap intervals
+    where that reaches further. The spread between seeds alone would miss the chance in the test rows wherever all seeds are
+    tested on the same ones, as with a split by time.
+
+    Parameters
+    ----------
+    challenger_resampled, baseline_resampled : sequence of ndarray, shape (n_resamples,)
+        One array a seed, in the same order of seeds.
+    challenger_scores, baseline_scores : sequence of float
+        One score a seed.
+    greater_is_better : bool
+    test_share : float
+        ``n_test / n_train``; used with several seeds.
+    confidence : float
+    n_rows : int
+        Test rows of a seed, for ``how``.
+
+    Returns
+    -------
+    Interval
+
+    Raises
+    ------
+    ValueError
+        If there is no seed, or the two sides have different seeds.
+    """
+    if (
+        not challenger_scores
+        or len({len(x) for x in (challenger_resampled, baseline_resampled, challenger_scores, baseline_scores)}) > 1
+    ):
+        raise ValueError("challenger and baseline need the same seeds, at least one")
+    single = [
+        paired_gain(c, b, cs, bs, greater_is_better=greater_is_better, confidence=confidence, n_rows=n_rows)
+        for c, b, cs, bs in zip(challenger_resampled, baseline_resampled, challenger_scores, baseline_scores, strict=True)
+    ]
+    if len(single) == 1:
+        return single[0]
+    seeds = corrected_resampled_t(np.array([g.value for g in single]), test_share, confidence)
+    low = float(np.mean([g.low for g in single]))
+    high = float(np.mean([g.high for g in single]))
+    if not (low < seeds.low or high > seeds.high):
+        return seeds
+    how = f"mean over {len(single)} seeds of a {single[0].how}, wider there than the {seeds.how}"
+    return Interval(seeds.value, min(low, seeds.low), max(high, seeds.high), confidence, how)
+
+
+def ratio_interval(
+    challenger: Measurement,
+    baseline: Measurement,
+    percentile: float,
+    noise_floor: float,
+    confidence: float,
+    *,
+    rng: np.random.Generator,
+) -> Interval:
+    """How many times the baseline's percentile the challenger's is.
+
+    The value is the ratio of the two percentiles over all rounds, so that whoever divides the figures of a table gets it too.
+    The interval comes from pairs: it unites the bootstrap intervals of the ratio within each interleaved round and the value,
+    and is then widened by the noise floor, so it does not narrow because rounds agree.
+
+    Parameters
+    ----------
+    challenger, baseline : Measurement
+        The same quantity, scenario and batch size, under comparable conditions.
+    percentile : float
+        Between 0 and 100.
+    noise_floor : float
+        At least 1, infinite if unknown: the factor by which a candidate differed from itself in fresh children. The interval is
+        divided and multiplied by it.
+    confidence : float
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    Interval
+        All ``nan`` if either side has no values, or values that no ratio can be taken of; ``how`` says why.
+
+    Raises
+    ------
+    ValueError
+        If the two may not be compared (what differs is named), or the noise floor is below 1.
+    """
+    _check_confidence(confidence)
+    if not noise_floor >= 1:
+        raise ValueError(f"noise_floor is a factor of at least 1, not {noise_floor!r}")
+    for side in (challenger, baseline):
+        if not side.values:
+            why = side.failure or "it has no values"
+            return Interval(
+                math.nan, math.nan, math.nan, confidence, f"{side.quantity} of {side.candidate} was not measured: {why}"
+            )
+        if not all(0 < v < math.inf for v in side.values):
+            how = f"{side.quantity} of {side.candidate} has values that are missing or not above 0, so there is no ratio"
+            return Interval(math.nan, math.nan, math.nan, confidence, how)
+    if differing := _differences(challenger, baseline):
+        raise ValueError(f"{challenger.candidate} and {baseline.candidate} may not be compared: {differing} differ")
+    common = sorted(set(challenger.round_index) & set(baseline.round_index))
+    if not common:
+        raise ValueError(f"{challenger.candidate} and {baseline.candidate} have no round in common")
+    value = challenger.percentile(percentile) / baseline.percentile(percentile)
+    lows, highs = [math.log(value)], [math.log(value)]
+    for index in common:
+        ours, theirs = (_log_round(m, index) for m in (challenger, baseline))
+        seen = _nearest_rank(ours, percentile) - _nearest_rank(theirs, percentile)
+        drawn = _resampled_percentile(ours, percentile, rng) - _resampled_percentile(theirs, percentile, rng)
+        low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2])
+        lows.append(min(float(low), seen))
+        highs.append(max(float(high), seen))
+    how = (
+        f"ratio of p{percentile:g}; bootstrap intervals of the ratio within each of {len(common)} interleaved rounds, united "
+        f"and widened by the noise floor of {noise_floor:.3g}"
+    )
+    low, high = min(value, math.exp(min(lows))), max(value, math.exp(max(highs)))
+    return Interval(value, low / noise_floor, high * noise_floor, confidence, how)
+
+
+def _check_confidence(confidence: float) -> None:
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence must lie between 0 and 1, not {confidence!r}")
+
+
+def _differences(one: Measurement, other: Measurement) -> str:
+    """The names of what keeps two measurements from being compared, or an empty string."""
+    differing = ["quantity"] * (one.quantity != other.quantity) + ["dataset"] * (one.dataset != other.dataset)
+    compared = ["scenario", "batch_size", "garbage_collector"]
+    if not one.conditions.comparable(other.conditions):
+        compared += ["machine", "versions", "threads", "profile"]
+    differing += [name for name in compared if _field(one.conditions, name) != _field(other.conditions, name)]
+    return ", ".join(differing)
+
+
+def _field(conditions: Conditions, name: str) -> object:
+    value: object = getattr(conditions, name)
+    return value
+
+
+def _log_round(measurement: Measurement, index: int) -> Floats:
+    """Sorted logarithms of one round's values."""
+    return np.sort(np.log([v for v, r in zip(measurement.values, measurement.round_index, strict=True) if r == index]))
+
+
+def _rank(n: int, percentile: float) -> int:
+    """Zero-based nearest rank, as in ``Measurement.percentile``."""
+    return max(0, math.ceil(percentile / 100 * n) - 1)
+
+
+def _nearest_rank(ordered: Floats, percentile: float) -> float:
+    return float(ordered[_rank(ordered.size, percentile)])
+
+
+def _resampled_percentile(ordered: Floats, percentile: float, rng: np.random.Generator) -> Floats:
+    """The percentile of bootstrap resamples, drawn without drawing the resamples.
+
+    A resample takes the values at ``floor(n * U)`` for ``n`` uniform ``U``; its order statistic of rank ``k`` (from 1) is
+    therefore the value at ``floor(n * U_(k))``, and ``U_(k)`` has a Beta(k, n - k + 1) distribution.
+    """
+    n = ordered.size
+    k = _rank(n, percentile) + 1
+    at = (n * rng.beta(k, n - k + 1, RESAMPLES)).astype(np.int64)
+    resampled: Floats = ordered[np.minimum(at, n - 1)]
+    return resampled
