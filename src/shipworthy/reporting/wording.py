@@ -1,0 +1,131 @@
+"""Numbers and names as people read them.
+
+This module does *not* know where a number comes from.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+
+import numpy as np
+
+from shipworthy.records import QUANTITIES, Requirement
+
+KIND_WORDS = {"single": "single model", "tree_ensemble": "tree ensemble", "ensemble": "ensemble of models"}
+
+
+TOO_SMALL = 0.001
+"""Below this a number of milliseconds, mebibytes or dollars on a page is nothing that was read reliably, or that matters."""
+
+
+def label(quantity: str) -> str:
+    """The one name of a quantity that people read.
+
+    Examples
+    --------
+    >>> label("roc_auc"), label("nobody_knows_it")
+    ('ROC AUC', 'nobody knows it')
+    """
+    known = QUANTITIES.get(quantity)
+    return known.label if known else quantity.replace("_", " ")
+
+
+def requirement_sentence(requirement: Requirement) -> str:
+    """A requirement in words, its quantity by the name that people read.
+
+    Examples
+    --------
+    >>> requirement_sentence(Requirement(name="r", quantity="roc_auc", at_least=0.9))
+    'ROC AUC at least 0.9'
+    """
+    text = requirement.sentence().replace(requirement.quantity, label(requirement.quantity), 1).replace("_", " ")
+    # A pure number has one reading, of which there is no mean.
+    text = re.sub(r" \((.*)\)$", r", \1", text)
+    return text.removeprefix("mean ") if not QUANTITIES[requirement.quantity].unit else text
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Significant digits without an exponent; a dash for what was not measured.
+
+    Examples
+    --------
+    >>> number(0.012345), number(1234.56), number(7.0)
+    ('0.0123', '1,235', '7.00')
+    """
+    if value is None or math.isnan(value):
+        return "–"  # noqa: RUF001 - an en dash is how a table says that there is nothing
+    if math.isinf(value):
+        return "∞" if value > 0 else "-∞"
+    if value == 0:
+        return "0"
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    return f"{value:,.{min(decimals, 6)}f}"
+
+
+def cell(value: object) -> str:
+    """A value of any type as a person reads it: a number rounded to four digits, a list by commas, a dash for nothing.
+
+    Examples
+    --------
+    >>> cell(24105.6), cell(0.1005859375), cell(1234), cell(["a", "b"]), cell(2.0), cell(True)
+    ('24,106', '0.1006', '1,234', 'a, b', '2', 'True')
+    """
+    if value is None or (isinstance(value, float | np.floating) and math.isnan(value)):
+        return number(None)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {cell(v)}" for key, v in value.items() if v is not None)
+    if isinstance(value, list | tuple):
+        return ", ".join(cell(v) for v in value) or "none"
+    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+        return str(value)
+    return f"{int(value):,}" if float(value).is_integer() else number(float(value), 4)
+
+
+def cost(value: float | None) -> str:
+    """As :func:`number`, but no digits for what is too small to have been read.
+
+    Examples
+    --------
+    >>> cost(0.00015), cost(0.0), cost(1.5)
+    ('< 0.001', '< 0.001', '1.50')
+    """
+    return f"< {TOO_SMALL}" if value is not None and 0 <= value < TOO_SMALL else number(value)
+
+
+def times(value: float) -> str:
+    """A ratio in a sentence.
+
+    Examples
+    --------
+    >>> times(5.0512), times(0.83), times(120.4)
+    ('5.1 times', '0.83 times', '120 times')
+    """
+    return f"{number(value, 2 if value < 100 else 3)} times"
+
+
+def rounded(value: float, low: float, high: float) -> tuple[str, str, str]:
+    """A positive estimate and the ends of its interval, with no more digits than the interval's width allows.
+
+    Examples
+    --------
+    >>> rounded(7.34, 4.98, 10.9), rounded(1.121, 1.117, 1.126)
+    (('7', '5', '11'), ('1.12', '1.12', '1.13'))
+    """
+    if not (math.isfinite(low) and math.isfinite(high) and 0 < value < math.inf and high > low):
+        return number(value, 2), number(low, 2), number(high, 2)
+    size = math.floor(math.log10(value))
+    place = max(size - 2, min(size, math.floor(math.log10((high - low) / 2))))
+    texts = [number(x, math.floor(math.log10(x)) - place + 1) if x >= 10**place else number(x, 1) for x in (value, low, high)]
+    return texts[0], texts[1], texts[2]
+
+
+def score(value: float | None) -> str:
+    """A metric with four decimals."""
+    return number(value) if value is None or not math.isfinite(value) else f"{value:.4f}"
+
+
+def file_part(name: str) -> str:
+    """A name reduced to what every file system takes."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-") or "unnamed"
