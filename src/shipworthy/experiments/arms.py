@@ -1,0 +1,177 @@
+"""Arms: what one notebook run works on, checked before any work.
+
+This module does *not* know what is done with an arm, or where its results are kept.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+from shipworthy.records import InputError, MeasuringPlan, Study, TrainingPlan, digest
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
+TRAINING_FIELDS = tuple(f.name for f in fields(TrainingPlan))
+MEASURING_FIELDS = tuple(f.name for f in fields(MeasuringPlan))
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One data set, one seed and one level of whatever is swept: the rows, folds and depth that a candidate meets."""
+
+    dataset: str
+    seed: int = 0
+    training: TrainingPlan = field(default_factory=TrainingPlan)
+    measuring: MeasuringPlan = field(default_factory=MeasuringPlan)
+    factor: str = ""
+    level: str = ""
+
+    @property
+    def key(self) -> str:
+        """Name of the arm in folder names: short, and safe on every file system."""
+        swept = f"-{digest(self.factor, self.level, length=6)}" if self.factor else ""
+        return f"{self.dataset}-s{self.seed}{swept}"
+
+    def as_trained(self) -> Arm:
+        """The arm as training sees it: whatever is swept in the measuring alone, a candidate is trained and scored once."""
+        pairs = zip(self.factor.split("; "), self.level.split("; "), strict=True)
+        kept = [(f, v) for f, v in pairs if f in TRAINING_FIELDS]
+        factor, level = "; ".join(f for f, _ in kept), "; ".join(v for _, v in kept)
+        return Arm(self.dataset, self.seed, self.training, factor=factor, level=level)
+
+    @property
+    def title(self) -> str:
+        """Name of the arm for people."""
+        swept = f", {self.factor} = {self.level}" if self.factor else ""
+        return f"{self.dataset}, seed {self.seed}{swept}"
+
+
+def sentence(error: ValidationError, where: str) -> str:
+    """The first complaint of a pydantic error as one sentence that names the field and the remedy.
+
+    Parameters
+    ----------
+    error : ValidationError
+    where : str
+        Put before the field: a file name, or ``"parameters"``.
+    """
+    complaints = error.errors(include_url=False)
+    first = complaints[0]
+    place = ".".join(str(p) for p in first["loc"])
+    given = first.get("input")
+    shown = "" if first["type"] in {"missing", "extra_forbidden"} or isinstance(given, dict) else f", not {given!r:.60}"
+    message = {
+        "float_type": f"must be a number{shown}; YAML writes small ones as 1.0e-3",
+        "int_type": f"must be a whole number{shown}",
+        "int_from_float": f"must be a whole number{shown}",
+        "tuple_type": f"must be a list, such as [a, b]{shown}",
+        "string_type": f"must be text{shown}; put it in quotes",
+        "dict_type": f"must be a list of `field: value` lines{shown}",
+        "dataclass_type": f"must be a list of `field: value` lines{shown}",
+        "too_short": "must not be empty",
+        "string_too_short": "must not be empty",
+        "missing": "is missing; add it",
+        "extra_forbidden": "is not a field that exists; remove it or mend its name",
+        "unexpected_keyword_argument": "is not a field that exists; remove it or mend its name",
+        "missing_argument": "is missing; add it",
+        "missing_keyword_only_argument": "is missing; add it",
+    }.get(first["type"], f"{first['msg'][0].lower()}{first['msg'][1:]}{shown}")
+    more = f" (and {len(complaints) - 1} more)" if len(complaints) > 1 else ""
+    return f"{where}: {place} {message}{more}" if place else f"{where}: {message}{more}"
+
+
+def _plan(kind: type[TrainingPlan | MeasuringPlan], values: Mapping[str, Any]) -> Any:
+    from pydantic import TypeAdapter, ValidationError
+
+    for name, value in values.items():
+        # pydantic would take True for 1 and "5" for 5; no field of a plan is a bool or a text.
+        if any(isinstance(v, bool | str) for v in (value if isinstance(value, list | tuple) else [value])):
+            raise InputError(f"parameters: {name} must be a number, not {value!r:.60}")
+    try:
+        return TypeAdapter(kind).validate_python(dict(values))
+    except ValidationError as error:
+        raise InputError(sentence(error, "parameters")) from None
+
+
+def make_arm(
+    dataset: str,
+    seed: int = 0,
+    *,
+    candidates: Sequence[str] | None = None,
+    ensembles: Sequence[str] | None = None,
+    training: Mapping[str, Any] | None = None,
+    measuring: Mapping[str, Any] | None = None,
+    factor: str = "",
+    level: str = "",
+) -> Arm:
+    """Check the parameters of a notebook and make the arm that they describe; nothing is loaded or fitted.
+
+    Parameters
+    ----------
+    dataset : str
+        A name from ``shipworthy list datasets``.
+    seed : int
+        Draws the split, the sample and every model's randomness.
+    candidates, ensembles : sequence of str, optional
+        Only checked: names from ``shipworthy list candidates``, at least one; ensembles must be ensembles of models.
+    training, measuring : mapping
+        Fields of :class:`~shipworthy.records.TrainingPlan` and :class:`~shipworthy.records.MeasuringPlan`.
+    factor, level : str
+        What a study sweeps, and its value in this arm.
+
+    Returns
+    -------
+    Arm
+
+    Raises
+    ------
+    InputError
+        In one sentence, for the first name that does not exist or value that is out of range.
+
+    Examples
+    --------
+    >>> make_arm("breast_cancer", training={"folds": 3}).training.folds
+    3
+    """
+    from shipworthy import candidates as catalogue
+    from shipworthy import datasets
+
+    datasets.summary(dataset)
+    for what, names in (("candidates", candidates), ("ensembles", ensembles)):
+        if names is not None and (not isinstance(names, list | tuple) or not names):
+            raise InputError(f"parameters: {what} must be a list of at least one name, such as [soft_vote], not {names!r}")
+        for name in names or ():
+            if not catalogue.get(name).members and what == "ensembles":
+                raise InputError(f"parameters: {name} is no ensemble of models; name those that are, or train it as a candidate")
+    if len(factor.split("; ")) != len(level.split("; ")):
+        raise InputError(f"parameters: factor {factor!r} and level {level!r} must name as many things; leave both empty")
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**31:
+        raise InputError(f"parameters: seed must be a whole number from 0 to 2147483647, not {seed!r}")
+    return Arm(dataset, seed, _plan(TrainingPlan, training or {}), _plan(MeasuringPlan, measuring or {}), factor, level)
+
+
+def arms_of(study: Study) -> list[Arm]:
+    """Every arm of a study: data sets x seeds x the combinations of what is swept, in that order.
+
+    Raises
+    ------
+    InputError
+        If ``sweep`` names something that cannot be swept, or a value that the field does not admit.
+    """
+    for name in study.sweep:
+        if name not in (*TRAINING_FIELDS, *MEASURING_FIELDS) or name == "batch_sizes":
+            can = ", ".join(n for n in (*TRAINING_FIELDS, *MEASURING_FIELDS) if n != "batch_sizes")
+            raise InputError(f"sweep: {name!r} cannot be swept; these can: {can}")
+    levels = list(itertools.product(*study.sweep.values()))
+    arms = []
+    for dataset, seed, values in itertools.product(study.datasets, study.seeds, levels):
+        chosen = dict(zip(study.sweep, values, strict=True))
+        training = {f: chosen.get(f, getattr(study.training, f)) for f in TRAINING_FIELDS}
+        measuring = {f: chosen.get(f, getattr(study.measuring, f)) for f in MEASURING_FIELDS}
+        swept = {"factor": "; ".join(study.sweep), "level": "; ".join(str(v) for v in values)}
+        arms.append(make_arm(dataset, seed, training=training, measuring=measuring, **swept))
+    return arms

@@ -1,0 +1,167 @@
+"""Measure what serving costs: each candidate in fresh child processes, in interleaved rounds, alone on the machine.
+
+This experiment does *not* know which cost is too much.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from shipworthy.experiments.arms import Arm
+from shipworthy.experiments.ensembles import ensure_trained
+from shipworthy.experiments.workbench import Workbench, record_rows, write_json
+from shipworthy.records import Candidate, Conditions, Measurement
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ITEMISED_AND_WARM_UP = 400
+"""Rows beyond the timed queries: warm-up and itemised calls use rows of their own."""
+
+WAITS = "waits.jsonl"
+"""File of a run folder with a line for each time that measuring waited for another measurement on the machine to end."""
+
+
+def _draw_queries(bench: Workbench, arm: Arm) -> Callable[[Path], None]:
+    def work(folder: Path) -> None:
+        dataset = bench.dataset(arm)
+        plan, test = arm.measuring, dataset.split.test
+        # A batch is answered once to warm up and then ``batch_repeats`` times, each time with other rows where there are as many.
+        batches = {size: size * (plan.batch_repeats + 1) for size in plan.batch_sizes}
+        wanted = max(plan.queries + ITEMISED_AND_WARM_UP, *batches.values())
+        # Different rows, in random order; a data set with fewer test rows than queries is gone through again.
+        order = np.random.default_rng([arm.seed, 4]).permutation(len(test))[:wanted]
+        queries = dataset.queries(test[order])
+        (folder / "queries.json").write_text(json.dumps(queries, allow_nan=False), encoding="utf-8")
+        in_batches = {str(size): min(asked, len(order)) for size, asked in batches.items()}
+        facts = {"queries": plan.queries, "different_rows": min(plan.queries, len(order)), "test_rows": len(test)}
+        write_json(folder / "facts.json", {**facts, "different_rows_in_batches": in_batches})
+        write_json(folder / "records.json", [])
+
+    return work
+
+
+def different_rows(bench: Workbench, arm: Arm) -> int:
+    """How many different test rows the single queries of an arm were made from; the number of queries where all differ.
+
+    Parameters
+    ----------
+    bench : Workbench
+        Its queries of the arm are drawn.
+    arm : Arm
+
+    Returns
+    -------
+    int
+    """
+    return int(bench.read(bench.queries_unit(arm), "facts.json")["different_rows"])
+
+
+def _measure(bench: Workbench, arm: Arm, candidate: Candidate, round_index: int) -> Callable[[Path], None]:
+    def work(folder: Path) -> None:
+        from shipworthy import training
+        from shipworthy.measurement import serving
+
+        trained = training.load(bench.part(bench.fit_unit(arm, candidate.name)))
+        job = serving.ServingJob(
+            candidate=candidate.name,
+            dataset=arm.dataset,
+            artefact=Path(trained.artefact),
+            queries=bench.part(bench.queries_unit(arm)) / "queries.json",
+            plan=arm.measuring,
+            seed=arm.seed,
+            round_index=round_index,
+        )
+        measurements = serving.measure_round(job)
+        write_json(folder / "measurements.json", [asdict(m) for m in measurements])
+        write_json(folder / "records.json", [])
+
+    return work
+
+
+def measurement_from(row: dict[str, Any]) -> Measurement:
+    """A measurement as it was before it was written to JSON."""
+    conditions: dict[str, Any] = {k: float("nan") if v is None else v for k, v in row["conditions"].items()}
+    values = {"values": tuple(row["values"]), "round_index": tuple(row["round_index"])}
+    return Measurement(**{**row, **values, "conditions": Conditions(**conditions)})
+
+
+def measurements_of(bench: Workbench, arm: Arm, name: str) -> tuple[Measurement, ...]:
+    """All measurements of a candidate in an arm, its rounds put together; empty where a round is missing."""
+    from shipworthy.measurement import serving
+
+    units = bench.measure_units(arm, [name])
+    if not all(bench.done(u) for u in units):
+        return ()
+    return serving.combine([[measurement_from(row) for row in bench.read(u, "measurements.json")] for u in units])
+
+
+def measure_latency_and_memory(bench: Workbench, arm: Arm, names: Sequence[str], *, confidence: float = 0.95) -> pd.DataFrame:
+    """Measure latency, throughput, memory, cold start and size of every candidate.
+
+    Parameters
+    ----------
+    bench : Workbench
+    arm : Arm
+        Its measuring plan says how many queries, rounds and batches.
+    names : sequence of str
+    confidence : float
+        Of the intervals.
+
+    Returns
+    -------
+    DataFrame
+        Tidy records.
+    """
+    import pandas as pd
+
+    from shipworthy.measurement import exclusive, serving
+    from shipworthy.measurement.machine import PATIENCE_S
+
+    chosen = {c.name: c for c in ensure_trained(bench, arm, names)}
+    bench.make(bench.queries_unit(arm), _draw_queries(bench, arm))
+    # Who has nothing to measure does not wait for those who have.
+    if units := [u for u in bench.measure_units(arm, chosen) if not bench.done(u)]:
+        asked = time.time()
+        with exclusive(bench.notify) as waited:
+            if waited > PATIENCE_S:
+                with (bench.folder / WAITS).open("a", encoding="utf-8") as waits:
+                    waits.write(json.dumps({"began": asked, "seconds": waited}) + "\n")
+            bench.make_all((u, _measure(bench, arm, chosen[u.candidate], u.round_index)) for u in units)
+    rows: list[dict[str, Any]] = []
+    for name, candidate in chosen.items():
+        measured = measurements_of(bench, arm, name)
+        records = serving.serving_records(measured, kind=candidate.kind, route=candidate.route, confidence=confidence)
+        rows += record_rows(records, arm)
+    return pd.DataFrame(rows)
+
+
+def samples_of(bench: Workbench, arm: Arm, names: Sequence[str]) -> pd.DataFrame:
+    """Raw values of an arm: one row a value, with its quantity, scenario, batch size and round.
+
+    Parameters
+    ----------
+    bench : Workbench
+    arm : Arm
+    names : sequence of str
+
+    Returns
+    -------
+    DataFrame
+    """
+    import pandas as pd
+
+    frames = []
+    for m in (m for name in names for m in measurements_of(bench, arm, name)):
+        facts = {"dataset": arm.dataset, "candidate": m.candidate, "seed": arm.seed, "level": arm.level, "quantity": m.quantity}
+        facts |= {"scenario": m.conditions.scenario, "batch_size": m.conditions.batch_size}
+        raw = m.values  # noqa: PD011 - a Measurement's values, not a DataFrame's
+        frames.append(pd.DataFrame({**facts, "round": m.round_index, "value": raw}, index=range(len(raw))))
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
