@@ -127,8 +127,8 @@ def assess(
     Returns
     -------
     RequirementVerdict
-        The worst of what was found wherever the requirement leaves scenario, batch size or seed open. A bound that cannot be
-        stated is infinite; what was not measured is ``nan``.
+        The worst of what was found wherever the requirement leaves scenario, batch size or seed open; ``n`` counts the values
+        of all of these together. A bound that cannot be stated is infinite; what was not measured is ``nan``.
 
     Raises
     ------
@@ -163,7 +163,7 @@ def assess(
         low=worst.low,
         high=worst.high,
         limit=requirement.limit,
-        n=worst.n,
+        n=sum(f.n for f in findings),  # not the worst's: which is worst is the clock's to say, and counts must repeat
         reason=reason,
         level=level,
     )

@@ -1,0 +1,180 @@
+"""The `shipworthy` command: parses arguments, calls the study, prints sentences.
+
+This module does *not* know how anything is done.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from shipworthy.records import InputError
+
+app = typer.Typer(
+    help="Is this ensemble worth shipping? Train, measure, and get a verdict that a sceptic can re-judge.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Outputs = Annotated[str, typer.Option("--outputs", help="Where run folders are made; by default outputs/.", show_default=False)]
+
+
+@app.command()
+def run(
+    study: Annotated[str, typer.Argument(help="quick, full, or the path of a study file.")] = "quick",
+    workers: Annotated[int, typer.Option(help="Notebooks that may train side by side; 0 = one a core, four at most.")] = 0,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Start a new run folder even where the study has one.")] = False,
+    outputs: Outputs = "",
+) -> None:
+    """Run a study, or go on with it where it was left; print the verdicts and where the report is."""
+    from shipworthy.study import run_study
+    from shipworthy.study.progress import progress_bar
+
+    if workers < 0:
+        raise InputError(f"--workers must be 0 (one a core) or more, not {workers}")
+    try:
+        with progress_bar() as bar:
+            outcome = run_study(
+                study, workers=workers or None, fresh=fresh, outputs=outputs or None, announce=bar.announce, show=bar.show
+            )
+    except KeyboardInterrupt:
+        # Typer would end with 130 too, but without a word.
+        typer.echo("\nshipworthy: interrupted; what was done is kept, run the same command to go on", err=True)
+        raise typer.Exit(130) from None
+    finished = outcome.run
+    assessment = finished.assessment()
+    typer.echo("")
+    if not assessment.verdicts:
+        typer.echo("The study has no ensemble of models that could be judged, so there is no verdict.")
+    for verdict in assessment.verdicts:
+        typer.echo(f"{verdict.answer.upper():<12} {verdict.candidate} on {verdict.dataset}: {verdict.reason}")
+    typer.echo("")
+    for pick in assessment.picks:
+        where = f"{pick['dataset']}{', ' + pick['level'] if pick['level'] else ''}"
+        chaser, required = pick["benchmark_chaser"]["candidate"], pick["requirements"]["candidate"]
+        why = "" if required else f": {pick['requirements']['reason']}"
+        typer.echo(f"{where}: a benchmark-chaser would ship {chaser}; the requirements would ship {required or 'nothing'}{why}")
+    for sentence in assessment.missing:
+        typer.echo(f"note: {sentence}", err=True)
+    for sentence in outcome.failed:
+        typer.echo(f"failed: {sentence}", err=True)
+    typer.echo(f"\nreport: {finished.report}")
+    if outcome.failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def report(folder: Annotated[str, typer.Argument(metavar="RUN", help="A run folder, such as outputs/quick/latest.")]) -> None:
+    """Rebuild report.html, report.md, tables and figures from a run folder alone."""
+    from shipworthy.study import open_run, write_report
+
+    opened = open_run(folder)
+    try:
+        typer.echo(f"report: {write_report(opened)}")
+    except OSError as error:
+        remedy = "copy the run folder to where you may write, and remove what is in the way"
+        raise InputError(f"{error.filename}: cannot be written ({error.strerror}); {remedy}") from None
+
+
+@app.command("list")
+def list_names(
+    what: Annotated[Literal["datasets", "candidates", "notebooks", "studies"], typer.Argument(help="What to list.")],
+) -> None:
+    """List the names that exist, each with a sentence."""
+    if what == "datasets":
+        from shipworthy import datasets
+
+        lines = [(name, datasets.summary(name)) for name in datasets.names()]
+    elif what == "candidates":
+        from shipworthy import candidates
+
+        lines = [(name, f"{candidates.get(name).kind}: {candidates.get(name).summary}") for name in candidates.names()]
+    elif what == "notebooks":
+        from shipworthy import notebooks
+
+        lines = [(name, notebooks.title(name)) for name in notebooks.names()]
+    else:
+        from shipworthy import study
+
+        lines = [(name, study.read_study(name).question) for name in study.builtin_names()]
+    width = max(len(name) for name, _ in lines)
+    for name, sentence in lines:
+        typer.echo(f"{name:<{width}}  {sentence}")
+
+
+@app.command()
+def new(file: Annotated[str, typer.Argument(help="Where to write it; must end in .yaml.")]) -> None:
+    """Write a commented study to edit."""
+    from shipworthy.study import template
+
+    path = Path(file)
+    if path.suffix not in {".yaml", ".yml"}:
+        raise InputError(f"{file}: a study file must end in .yaml; name it so")
+    try:
+        with path.open("x", encoding="utf-8") as opened:
+            opened.write(template(file))
+    except FileExistsError:
+        raise InputError(f"{file}: is there already; choose another name, nothing was overwritten") from None
+    except OSError as error:
+        raise InputError(f"{file}: cannot be written ({error.strerror}); choose another place") from None
+    typer.echo(f"wrote {file}; edit it, then: shipworthy run {file}")
+
+
+@app.command()
+def doctor() -> None:
+    """Say what this machine is, what can be measured on it, what is missing and how to get it."""
+    from shipworthy.study.doctor import examine
+
+    findings = examine()
+    width = max(len(f.what) for f in findings)
+    for finding in findings:
+        typer.echo(f"{'ok' if finding.ok else '!!'}  {finding.what:<{width}}  {finding.found}")
+    if not all(f.ok for f in findings):
+        raise typer.Exit(1)
+
+
+@app.command()
+def lab() -> None:
+    """Open JupyterLab on the notebooks."""
+    import subprocess
+
+    from shipworthy import notebooks
+
+    raise typer.Exit(subprocess.run([sys.executable, "-m", "jupyterlab", str(notebooks.folder())], check=False).returncode)
+
+
+@app.command(hidden=True)
+def tidy(
+    check: Annotated[bool, typer.Option("--check", help="Change nothing; fail if something would change.")] = False,
+) -> None:
+    """Strip the committed notebooks of outputs and derive the exercises from the solutions (for developers)."""
+    from shipworthy import notebooks
+
+    suite = sorted(notebooks.folder().rglob("*.ipynb"))
+    wrong = [p for p in suite if ".ipynb_checkpoints" not in p.parts and not notebooks.is_stripped(p)]
+    for path in wrong:
+        typer.echo(f"{'not stripped' if check else 'stripped'}: {path.name}")
+        if not check:
+            notebooks.strip_file(path)
+    if check and wrong:
+        raise typer.Exit(1)
+    if not check:
+        for path in notebooks.write_exercises():
+            typer.echo(f"derived: {path.name}")
+
+
+def main() -> None:
+    """Run the command; bad input is one sentence and exit code 2, an interrupt exit code 130."""
+    try:
+        app(standalone_mode=True)
+    except InputError as error:
+        typer.echo(f"shipworthy: {error}", err=True)
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        typer.echo("\nshipworthy: interrupted; what was done is kept, run the same command to go on", err=True)
+        raise SystemExit(130) from None

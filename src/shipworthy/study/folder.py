@@ -1,0 +1,264 @@
+"""The run folder: finds or makes it, keeps others out while it is written, and opens it for reading.
+
+This module does *not* know how its contents were computed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from shipworthy.experiments.feasibility import Assessment, read_assessment, read_judged
+from shipworthy.experiments.workbench import outputs_folder
+from shipworthy.records import InputError, Study
+from shipworthy.study.schema import parse_study, study_digest
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+STUDY_FILE = "study.yaml"
+ENVIRONMENT_FILE = "environment.json"
+RUN_NAME = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
+
+
+def outputs_of(study: Study, outputs: str | Path | None) -> Path:
+    """The folder that holds the runs of a study."""
+    return (Path(outputs) if outputs else outputs_folder()) / study.name
+
+
+def find_or_make(study: Study, outputs: str | Path | None, *, fresh: bool, now: datetime) -> tuple[Path, bool]:
+    """The newest folder of the same resolved study, or a new one.
+
+    Parameters
+    ----------
+    study : Study
+    outputs : path or None
+        ``None`` for the default.
+    fresh : bool
+        Always make a new one.
+    now : datetime
+        Names a new folder, in UTC.
+
+    Returns
+    -------
+    folder : Path
+    continued : bool
+
+    Raises
+    ------
+    InputError
+        If the folder cannot be written.
+    """
+    above = outputs_of(study, outputs)
+    ending = study_digest(study)
+    # Something the user would lose by our writing to it would have to match the whole pattern.
+    there = sorted(p for p in above.glob(f"*-{ending}") if RUN_NAME.fullmatch(p.name)) if above.is_dir() else []
+    if there and not fresh:
+        folder, continued = there[-1], True
+    else:
+        folder, continued = above / f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{ending}", False
+        if folder.exists():
+            raise InputError(f"{folder} was made within this very second; wait a second and run again")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        if not continued:
+            _remove_empty(folder, Path(outputs) if outputs else outputs_folder())
+        raise InputError(f"{folder} cannot be written ({error.strerror}); choose another with --outputs") from None
+    return folder, continued
+
+
+def _remove_empty(folder: Path, up_to: Path) -> None:
+    """Take back the folders that were made on the way to one that could not be."""
+    for path in (folder, *folder.parents):
+        if path == up_to or not path.is_relative_to(up_to) or not path.is_dir() or any(path.iterdir()):
+            return
+        path.rmdir()
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep other runners out of a run folder. The lock goes with the process, however that ends.
+
+    Raises
+    ------
+    InputError
+        If another process is running the study.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(folder / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise InputError(f"another process is running this study in {folder}; wait for it, or use --fresh") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a file beside its place and rename it: whole or absent."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside.write_text(text, encoding="utf-8", newline="\n")
+    beside.replace(path)
+
+
+def point_latest(folder: Path) -> None:
+    """Let ``latest`` beside the run point to it: a link where the platform allows one, else ``latest.txt``."""
+    link = folder.parent / "latest"
+    beside = folder.parent / f".latest.{os.getpid()}"
+    try:
+        beside.symlink_to(folder.name, target_is_directory=True)
+        beside.replace(link)
+    except OSError:
+        # Windows gives links only to administrators and developers; the text file says the same.
+        beside.unlink(missing_ok=True)
+        write_atomically(folder.parent / "latest.txt", f"{folder.name}\n")
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Show a file at a second place without keeping its bytes twice, where the file system can."""
+    if target.exists():
+        if target.samefile(source):
+            return
+        target.unlink()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run folder, opened for reading.
+
+    Parameters
+    ----------
+    folder : Path
+    study : Study
+        As it was resolved when the run began.
+    """
+
+    folder: Path
+    study: Study
+
+    @property
+    def report(self) -> Path:
+        """The HTML report."""
+        return self.folder / "report.html"
+
+    def records(self) -> pd.DataFrame:
+        """Every statistic of every quantity, one row each; the columns are those of ``records.parquet``."""
+        return self.assessment().records
+
+    def samples(self) -> pd.DataFrame:
+        """Every raw value that was measured while serving, one row each."""
+        return self.assessment().samples
+
+    def verdicts(self) -> pd.DataFrame:
+        """One row for each ensemble, data set, level and baseline: the answer, its reason, gain and ratios with intervals."""
+        import pandas as pd
+
+        rows = []
+        for v in self.assessment().verdicts:
+            facts = {"dataset": v.dataset, "level": v.level, "candidate": v.candidate, "answer": v.answer, "reason": v.reason}
+            for c in v.comparisons:
+                row: dict[str, Any] = {**facts, "baseline": c.baseline, "baseline_role": c.baseline_role, "metric": c.metric}
+                for name, interval in (("gain", c.gain), ("latency_ratio", c.latency_ratio), ("memory_ratio", c.memory_ratio)):
+                    row |= {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
+                rows.append({**row, "deciding_test": c.gain.how})
+            if not v.comparisons:
+                rows.append(facts)
+        return pd.DataFrame(rows)
+
+    def predictions(self) -> pd.DataFrame:
+        """What every candidate said of every row that it did not train on.
+
+        Returns
+        -------
+        DataFrame
+            Columns ``arm`` (data set, seed and level), ``candidate``, ``rows`` (``oof`` or ``test``), ``row`` (id in the whole
+            data set), ``y`` (code of the truth) and ``p_0``, ``p_1``, ... (probability of each class).
+        """
+        import numpy as np
+        import pandas as pd
+
+        frames = []
+        for path in sorted((self.folder / "predictions").glob("*/*.npz")):
+            with np.load(path, allow_pickle=False) as held:
+                for rows in ("oof", "test"):
+                    said = held[rows]
+                    frame = pd.DataFrame({"row": held[f"{rows}_rows"], "y": held[f"{rows}_y"]})
+                    frame = frame.assign(**{f"p_{k}": said[:, k] for k in range(said.shape[1])})
+                    frame.insert(0, "rows", rows)
+                    frame.insert(0, "candidate", path.stem)
+                    frame.insert(0, "arm", path.parent.name)
+                    frames.append(frame)
+        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+    def picks(self) -> list[dict[str, Any]]:
+        """For each data set and level: what a benchmark-chaser would ship, and what the requirements would."""
+        return list(read_judged(self.folder)["picks"])
+
+    def assessment(self) -> Assessment:
+        """Records, samples and verdicts together."""
+        return read_assessment(self.folder, self.study)
+
+    def environment(self) -> dict[str, Any]:
+        """The machine and the versions that the run began with."""
+        path = self.folder / ENVIRONMENT_FILE
+        try:
+            held = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path} cannot be read ({error}); run the study again to complete it") from None
+        if not isinstance(held, dict):
+            raise InputError(f"{path} does not describe a machine; run the study again to complete it")
+        return held
+
+
+def open_run(path: str | Path) -> Run:
+    """Open a run folder, or the newest run of a study's folder.
+
+    Parameters
+    ----------
+    path : path
+        ``outputs/quick/20261123T120000Z-1a2b3c4d``, ``outputs/quick/latest`` or ``outputs/quick``.
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    InputError
+        If there is no run.
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        raise InputError(f"{path}: no such folder; give a run folder such as outputs/quick/latest")
+    if not (folder / STUDY_FILE).is_file():
+        runs = sorted(p for p in folder.iterdir() if RUN_NAME.fullmatch(p.name) and (p / STUDY_FILE).is_file())
+        if not runs:
+            raise InputError(f"{path}: is no run folder (it has no {STUDY_FILE}); give one such as outputs/quick/latest")
+        folder = runs[-1]
+    file = folder / STUDY_FILE
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{file}: cannot be read ({error}); run the study again") from None
+    return Run(folder, parse_study(text, str(file)))

@@ -1,0 +1,208 @@
+"""Runs a study from its file to its report.
+
+This module does *not* know what the notebooks compute, or how progress is drawn.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from shipworthy import notebooks
+from shipworthy.experiments.arms import arms_of
+from shipworthy.experiments.feasibility import assess
+from shipworthy.experiments.workbench import FAILURES, PARTS, PLAN_FILE, Workbench, as_json, package_digest, write_json
+from shipworthy.records import InputError, Study
+from shipworthy.study.folder import (
+    ENVIRONMENT_FILE,
+    STUDY_FILE,
+    Run,
+    find_or_make,
+    link_or_copy,
+    locked,
+    point_latest,
+    write_atomically,
+)
+from shipworthy.study.ledger import Ledger
+from shipworthy.study.plan import Plan, plan_study
+from shipworthy.study.report import write_report
+from shipworthy.study.runner import Runner, default_workers, estimate_s
+from shipworthy.study.schema import as_yaml, read_study
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended: its folder, opened for reading, and what failed in it, a sentence each."""
+
+    run: Run
+    failed: tuple[str, ...]
+
+
+def commit_of_sources() -> str:
+    """The commit that the package's sources lie at, with ``+changes`` if they differ from it; empty outside a checkout."""
+    root = Path(__file__).parents[3]
+    git = shutil.which("git")
+    if git is None or not (root / ".git").exists():
+        return ""
+    asked = (["rev-parse", "HEAD"], ["status", "--porcelain", "--", "src", "notebooks"])
+    answers = [subprocess.run([git, "-C", str(root), *a], capture_output=True, text=True, check=False, timeout=30) for a in asked]
+    if any(a.returncode for a in answers):
+        return ""
+    return answers[0].stdout.strip() + ("+changes" if answers[1].stdout.strip() else "")
+
+
+def _note_environment(folder: Path, study: Study, now: dict[str, Any]) -> None:
+    """Write what this go runs on, and keep which goes on other versions, sources or machines came before."""
+    earlier: list[Any] = []
+    if (folder / ENVIRONMENT_FILE).is_file():
+        try:
+            before = Run(folder, study).environment()
+        except InputError as error:
+            # The damaged file is about to be replaced; that it was damaged is kept.
+            before = {"began": str(error)}
+        if _same_place(before, now):
+            return
+        earlier = [*before.get("earlier goes", []), f"{before.get('began', 'unknown')} {before.get('commit', '')}".strip()]
+    write_atomically(folder / ENVIRONMENT_FILE, as_json({**now, "earlier goes": earlier}))
+
+
+def _same_place(before: dict[str, Any], now: dict[str, Any]) -> bool:
+    """Whether two goes had the same machine, versions and sources. Load and free memory differ from minute to minute."""
+    here = before.get("machine")
+    if not isinstance(here, dict) or here.get("fingerprint") != now["machine"]["fingerprint"]:
+        return False
+    return (before.get("versions"), before.get("commit")) == (now["versions"], now["commit"])
+
+
+def _readable(run: Run) -> bool:
+    """Whether the judgement of a run is there and whole."""
+    try:
+        run.assessment()
+    except InputError:
+        return False
+    return True
+
+
+def _check_rows(study: Study) -> None:
+    """Refuse, before anything is written, rows and folds that a data set cannot be split into.
+
+    Raises
+    ------
+    InputError
+        From the data set, naming what cannot be.
+    """
+    from shipworthy import candidates, datasets
+
+    for arm in arms_of(study):
+        plan = arm.training
+        rows = {"max_train_rows": plan.max_train_rows, "max_test_rows": plan.max_test_rows, "folds": plan.folds}
+        dataset = datasets.load(arm.dataset, seed=arm.seed, **rows)
+        for name in study.candidates:
+            if dataset.task not in candidates.get(name).tasks:
+                raise InputError(f"{name} cannot do {dataset.task}, the task of {arm.dataset}; leave it or the data set out")
+
+
+def _write_plan(folder: Path, workers: int) -> None:
+    digests = {name: notebooks.source_digest(name) for name in notebooks.names()}
+    beside = folder / f".{PLAN_FILE}"
+    write_json(beside, {"workers": workers, "package": package_digest(), "notebooks": digests})
+    beside.replace(folder / PLAN_FILE)
+
+
+def _tidy(folder: Path, plan: Plan) -> None:
+    """Take away what killed predecessors left half-written, and the failures of units that are no longer planned."""
+    for half in (folder / PARTS).glob(".*"):
+        shutil.rmtree(half, ignore_errors=True)
+    planned = {u.name for step in plan.steps for u in step.units}
+    for failure in (folder / FAILURES).glob("*.json"):
+        if failure.stem not in planned:
+            failure.unlink()
+
+
+def _collect(bench: Workbench, plan: Plan) -> None:
+    """Show the artefacts and predictions of the planned units under names that a person can guess."""
+    for unit in (u for step in plan.steps for u in step.units if u.kind in {"train", "assemble"}):
+        part = bench.part(unit)
+        for name, room, ending in (("artefact.skops", "artefacts", "skops"), ("predictions.npz", "predictions", "npz")):
+            target = bench.folder / room / unit.arm.key / f"{unit.candidate}.{ending}"
+            if (part / name).is_file():
+                link_or_copy(part / name, target)
+            else:
+                # A candidate that failed this time must not show what an earlier go left.
+                target.unlink(missing_ok=True)
+
+
+def run_study(
+    study: str,
+    *,
+    workers: int | None = None,
+    fresh: bool = False,
+    outputs: str | Path | None = None,
+    announce: Callable[[str, float], None] | None = None,
+    show: Callable[[float, float, str], None] | None = None,
+) -> Outcome:
+    """Run a study, or go on with it where it was left.
+
+    Parameters
+    ----------
+    study : str
+        ``quick``, ``full`` or the path of a study file.
+    workers : int, optional
+        How many notebooks may train side by side; by default one for each core, four at most. Results do not depend on it.
+    fresh : bool
+        Start a new run folder even where one of the same study exists.
+    outputs : path, optional
+        Where run folders are made; by default ``outputs``.
+    announce : callable, optional
+        Told the run folder and the expected seconds before anything starts.
+    show : callable, optional
+        Told the share that is done, the seconds that are left and what is being done, several times a second.
+
+    Returns
+    -------
+    Outcome
+
+    Raises
+    ------
+    InputError
+        Before any work, for whatever cannot be run.
+    KeyboardInterrupt
+        On Ctrl-C; what was done is kept.
+    """
+    from shipworthy.measurement.machine import describe_machine, library_versions
+
+    question = read_study(study)
+    chosen = default_workers() if workers is None else workers
+    if chosen < 1:
+        raise InputError(f"--workers must be 1 or more, not {chosen}")
+    # A chain a data set and seed: more workers than chains would have nothing to do.
+    chosen = min(chosen, len(arms_of(question)))
+    now = datetime.now(UTC)
+    _check_rows(question)
+    folder, _ = find_or_make(question, outputs, fresh=fresh, now=now)
+    with locked(folder):
+        write_atomically(folder / STUDY_FILE, as_yaml(question))
+        (folder / PARTS).mkdir(exist_ok=True)
+        _write_plan(folder, chosen)
+        bench = Workbench(folder, notify=lambda _sentence: None)
+        plan = plan_study(bench, question)
+        _tidy(folder, plan)
+        here = {"machine": describe_machine(), "versions": library_versions(), "commit": commit_of_sources(), "workers": chosen}
+        _note_environment(folder, question, {"began": now.isoformat(timespec="seconds"), **here})
+        if announce:
+            announce(str(folder), estimate_s(plan, bench, chosen))
+        with Ledger(folder / "ledger.sqlite") as ledger:
+            failed = Runner(plan, bench, ledger, chosen, show or (lambda _share, _left, _doing: None)).run()
+        _collect(bench, plan)
+        if any(plan.last.notebook in f for f in failed) or not _readable(Run(folder, question)):
+            # The notebook that shows the judgement failed; the judgement itself is still owed.
+            assess(bench, question).save(folder)
+        run = Run(folder, question)
+        write_report(run)
+        point_latest(folder)
+    return Outcome(run, tuple(failed))

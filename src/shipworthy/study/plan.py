@@ -1,0 +1,239 @@
+"""Plans a study: which notebook runs with which parameters, which units it hands over, and how long that should take.
+
+This module does *not* know how a notebook is executed or where its results lie.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from shipworthy.experiments.accuracy import accuracy_units
+from shipworthy.experiments.arms import Arm, arms_of
+from shipworthy.experiments.workbench import Unit, Workbench
+from shipworthy.records import Study
+
+TRAIN = "01_train_single_models"
+BUILD = "02_build_ensembles"
+ACCURACY = "03_compare_accuracy"
+MEASURE = "04_measure_latency_and_memory"
+REPORT = "feasibility_report"
+
+KERNEL_S = 2.4
+"""Seconds for a kernel to start, import and write its notebook."""
+
+FIT_S = {
+    "prior": 0.01,
+    "logistic_regression": 0.07,
+    "decision_tree": 0.03,
+    "random_forest": 0.6,
+    "xgboost": 0.15,
+    "xgboost_tuned": 2.6,
+}
+"""Seconds of one fit on 8,000 rows with 8 search trials."""
+
+QUERY_MS = {
+    "prior": 0.3,
+    "logistic_regression": 1.6,
+    "decision_tree": 1.0,
+    "random_forest": 4.5,
+    "xgboost": 1.3,
+    "xgboost_tuned": 1.3,
+}
+"""Milliseconds of one query; an ensemble of models costs the sum of its members and a fifth more."""
+
+CHILD_S = 1.1
+"""Seconds of a measuring child apart from its queries: start, imports, load, warm-up, memory, batches."""
+
+NUMBERS_ONLY = 0.5
+"""A data set of few rows with numbers only costs about half as much to query."""
+
+# Medians of the quick study, alone on two cores of the machine that this was written on, where SPEED_KERNEL_S was measured
+# too. The first done units correct them, so they matter for the first minute only.
+SPEED_KERNEL_S = 0.009
+
+
+def machine_slowness(clock: Callable[[], float] = time.perf_counter) -> float:
+    """How many times slower than where the figures above were measured: a fixed piece of Python, the best of five.
+
+    The same machine differs from itself by a quarter within minutes, so what is nearer than a half counts as equal.
+
+    Examples
+    --------
+    >>> machine_slowness() > 0
+    True
+    """
+    best = float("inf")
+    for _ in range(5):
+        began = clock()
+        table = {i: str(i) for i in range(60_000)}
+        sum(len(v) for v in table.values() if v.endswith("7"))
+        sorted(table.values())
+        best = min(best, clock() - began)
+    ratio = best / SPEED_KERNEL_S
+    return ratio if abs(math.log(ratio)) > math.log(1.5) else 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One execution of a notebook: its parameters, the units that it hands over, and what it must wait for.
+
+    Parameters
+    ----------
+    notebook : str
+    arm : Arm or None
+        ``None`` for the last notebook, which looks at all arms.
+    values : mapping
+        Parameters of the notebook.
+    units : tuple of Unit
+    exclusive : bool
+        Nothing else of the study may run meanwhile: the step times things.
+    """
+
+    notebook: str
+    arm: Arm | None
+    values: Mapping[str, Any]
+    units: tuple[Unit, ...]
+    exclusive: bool = False
+
+    @property
+    def name(self) -> str:
+        """Name of the executed notebook, below ``notebooks/``, without its ending."""
+        return f"{self.arm.key}/{self.notebook}" if self.arm else self.notebook
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The steps of a study: chains that may run side by side, then exclusive steps one by one, then the report."""
+
+    study: Study
+    chains: tuple[tuple[Step, ...], ...]
+    exclusive: tuple[Step, ...]
+    last: Step
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    """Expected seconds of each unit, by name."""
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """All steps, in the order in which one worker would take them."""
+        return (*(s for chain in self.chains for s in chain), *self.exclusive, self.last)
+
+
+def _with_members(names: Iterable[str]) -> list[str]:
+    """The names and, before each ensemble, its members."""
+    from shipworthy import candidates
+
+    ordered: dict[str, None] = {}
+    for name in names:
+        for member in (*candidates.get(name).members, name):
+            ordered[member] = None
+    return list(ordered)
+
+
+def plan_study(bench: Workbench, study: Study) -> Plan:
+    """Lay out the steps of a study.
+
+    Parameters
+    ----------
+    bench : Workbench
+        Of the run folder; it says which identity each unit must have.
+    study : Study
+
+    Returns
+    -------
+    Plan
+
+    Raises
+    ------
+    InputError
+        If the study sweeps what cannot be swept.
+    """
+    from shipworthy import candidates
+
+    names = list(study.candidates)
+    everything = _with_members(names)
+    ensembles = [n for n in everything if candidates.get(n).members]
+    singles = [n for n in everything if n not in ensembles]
+    chains: dict[str, tuple[Step, ...]] = {}
+    exclusive: list[Step] = []
+    seconds: dict[str, float] = {}
+    for arm in arms_of(study):
+        trained = arm.as_trained()
+        there = {"seed": arm.seed, "run_folder": str(bench.folder.resolve()), **asdict(arm.training)}
+        rows = {"dataset": arm.dataset, **there, "factor": trained.factor, "level": trained.level}
+        judged = {"metric": study.metric, "confidence": study.confidence}
+        fits = {n: bench.fit_unit(arm, n) for n in everything}
+        scored = tuple(accuracy_units(bench, arm, names, study.metric, study.confidence))
+        chain = [Step(TRAIN, trained, {**rows, "candidates": singles}, tuple(fits[n] for n in singles))]
+        if ensembles:
+            chain.append(Step(BUILD, trained, {**rows, "ensembles": ensembles}, tuple(fits[n] for n in ensembles)))
+        chain.append(Step(ACCURACY, trained, {**rows, **judged, "candidates": names}, scored))
+        # What is swept in the measuring alone shares one chain.
+        chains.setdefault(trained.key, tuple(chain))
+        how = {**asdict(arm.measuring), "batch_sizes": list(arm.measuring.batch_sizes), "confidence": study.confidence}
+        swept = {"factor": arm.factor, "level": arm.level}
+        measured = (bench.queries_unit(arm), *bench.measure_units(arm, names))
+        exclusive.append(Step(MEASURE, arm, {**rows, **swept, **how, "candidates": names}, measured, exclusive=True))
+        for unit in (*fits.values(), *scored, *measured):
+            seconds[unit.name] = expected_seconds(unit)
+    last = Step(REPORT, None, {"run_folder": str(bench.folder.resolve())}, ())
+    # The longest chain first: two workers then end at about the same time.
+    longest = sorted(chains.values(), key=lambda c: -sum(seconds[u.name] for s in c for u in s.units))
+    return Plan(study, tuple(longest), tuple(exclusive), last, seconds)
+
+
+def expected_seconds(unit: Unit) -> float:
+    """What a unit should take on the machine that the figures above were measured on."""
+    from shipworthy import candidates
+
+    arm = unit.arm
+    rows = (arm.training.max_train_rows or 30_000) / 8000
+    small = arm.dataset == "breast_cancer"
+    if unit.kind == "train":
+        tuned = arm.training.search_trials / 8 if unit.candidate.endswith("_tuned") else 1.0
+        return 0.1 + FIT_S.get(unit.candidate, 1.0) * tuned * (0.2 if small else rows) * (arm.training.folds + 1)
+    if unit.kind == "assemble":
+        return 0.6 + 0.2 * rows
+    if unit.kind == "accuracy":
+        return 0.05 if small else 0.3 * (arm.training.max_test_rows or 40_000) / 10_000
+    if unit.kind == "measure":
+        members = candidates.get(unit.candidate).members
+        query_ms = sum(QUERY_MS.get(m, 2.0) for m in members or (unit.candidate,)) * (1.2 if members else 1.0)
+        query_ms *= NUMBERS_ONLY if small else 1.0
+        return CHILD_S + arm.measuring.queries / arm.measuring.rounds * query_ms / 1000
+    return 0.5
+
+
+def expected_wall_seconds(
+    plan: Plan, workers: int, done: Sequence[str] = (), correction: Mapping[str, float] | None = None, slowness: float = 1.0
+) -> float:
+    """Wall seconds that are left: chains shared out over the workers, then the exclusive steps, then the report.
+
+    Parameters
+    ----------
+    plan : Plan
+    workers : int
+    done : sequence of str
+        Names of the units that are done, and of the steps that have been executed.
+    correction : mapping, optional
+        For each kind of unit, how many times longer it takes than expected.
+    slowness : float
+        The same for what no unit has told of yet, and for kernels.
+    """
+    gone = set(done)
+    scale = correction or {}
+
+    def left(step: Step) -> float:
+        if step.name in gone:
+            return 0.0
+        waiting = [u for u in step.units if u.name not in gone]
+        return KERNEL_S * slowness + sum(plan.seconds[u.name] * scale.get(u.kind, slowness) for u in waiting)
+
+    loads = [0.0] * max(1, workers)
+    for chain in plan.chains:
+        loads[loads.index(min(loads))] += sum(left(step) for step in chain)
+    report = 0.0 if plan.last.name in gone else 2 * KERNEL_S * slowness
+    return max(loads) + sum(left(step) for step in plan.exclusive) + report

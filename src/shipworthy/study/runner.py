@@ -1,0 +1,236 @@
+"""Runs a planned study: notebooks side by side, then the measuring ones alone, then the report.
+
+This module does *not* know what a notebook computes; a unit is done when its folder is there.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from shipworthy import notebooks
+from shipworthy.experiments.workbench import PARTS, Workbench, package_digest
+from shipworthy.records import digest
+from shipworthy.study.ledger import Ledger
+from shipworthy.study.plan import Plan, Step, expected_wall_seconds, machine_slowness
+
+POLL_S = 0.25
+PRIOR_S = 3.0
+"""How many expected seconds of a kind must be done before what they really took outweighs the expectation."""
+
+# One thread a fit: units run side by side instead, and a result does not depend on how many cores there are.
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
+
+
+class InterruptedRunError(KeyboardInterrupt):
+    """The user interrupted the run. What was done is kept, and the next run goes on from there."""
+
+
+@dataclass(slots=True)
+class Clockwork:
+    """What the progress bar is drawn from: which units are done and how their times compare with what was expected."""
+
+    plan: Plan
+    bench: Workbench
+    workers: int
+    done: dict[str, float] = field(default_factory=dict)
+    executed: set[str] = field(default_factory=set)
+    fresh: set[str] = field(default_factory=set)
+    slowness: float = field(default_factory=machine_slowness)
+
+    def look(self) -> list[tuple[str, float]]:
+        """Find the units that were handed over since the last look, each with its seconds."""
+        there = {p.name for p in (self.bench.folder / PARTS).iterdir()} if (self.bench.folder / PARTS).is_dir() else set()
+        new = []
+        for step in self.plan.steps:
+            for unit in step.units:
+                if unit.name in there and unit.name not in self.done:
+                    seconds = float(self.bench.read(unit, "unit.json")["seconds"])
+                    self.done[unit.name] = seconds
+                    new.append((unit.name, seconds))
+        return new
+
+    def left_s(self) -> float:
+        """Wall seconds that are left.
+
+        Each kind of unit is corrected by what units of it really took, drawn towards the machine's slowness while little is
+        known; a kind of which nothing is known, by what all the others took.
+        """
+        expected: dict[str, float] = defaultdict(lambda: PRIOR_S)
+        taken: dict[str, float] = defaultdict(lambda: PRIOR_S * self.slowness)
+        for name in self.fresh:
+            for kind in (name.split("-", 1)[0], ""):
+                expected[kind] += self.plan.seconds.get(name, 0.0)
+                taken[kind] += self.done[name]
+        scale = {kind: taken[kind] / expected[kind] for kind in expected}
+        slowness = scale.pop("", self.slowness)
+        return expected_wall_seconds(self.plan, self.workers, [*self.done, *self.executed], scale, slowness)
+
+
+def step_identity(step: Step) -> str:
+    """Hash of the package, the notebook's source, its parameters and the units that it hands over."""
+    units = tuple(u.name for u in step.units)
+    return digest(package_digest(), notebooks.source_digest(step.notebook), repr(sorted(step.values.items())), units)
+
+
+def step_done(bench: Workbench, ledger: Ledger, step: Step) -> bool:
+    """Whether a step may be skipped: its notebook went through, its copy is there, and so are all its units."""
+    if not executed_copy(bench.folder, step).is_file() or not all(bench.done(u) for u in step.units):
+        return False
+    return ledger.notebook_done(step.name, step_identity(step))
+
+
+def executed_copy(folder: Path, step: Step) -> Path:
+    """Where the executed notebook of a step lies."""
+    return folder / "notebooks" / f"{step.name}.ipynb"
+
+
+def _execute(bench: Workbench, ledger: Ledger, step: Step, cancel: threading.Event) -> str:
+    """Execute one step; what went wrong in a sentence, empty if nothing did."""
+    if cancel.is_set():
+        return ""
+    ledger.notebook_started(step.name, step_identity(step))
+    began = time.time()
+    result = notebooks.execute(
+        notebooks.path(step.notebook),
+        executed_copy(bench.folder, step),
+        step.values,
+        environment={**ONE_THREAD, "SHIPWORTHY_OUTPUTS": str(bench.folder.resolve().parents[1])},
+        cancel=cancel,
+    )
+    error = result.error.sentence() if result.error else ""
+    if not cancel.is_set():
+        ledger.notebook_ended(step.name, ok=result.ok, seconds=result.seconds, error=error)
+        ledger.span(f"notebook {step.name}", began, time.time())
+    return f"{step.arm.title}: {error}" if error and step.arm else error
+
+
+class Runner:
+    """Executes a plan's steps in their stages, and keeps bar and ledger up to date meanwhile.
+
+    Parameters
+    ----------
+    plan : Plan
+    bench : Workbench
+    ledger : Ledger
+    workers : int
+        How many notebooks may train side by side. Measuring is always alone.
+    show : callable
+        Told the share that is done (0 to 1), the seconds that are left, and what is being done.
+    clock : callable
+        Seconds; only differences count.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        bench: Workbench,
+        ledger: Ledger,
+        workers: int,
+        show: Callable[[float, float, str], None],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.plan, self.bench, self.ledger, self.workers, self.show, self.clock = plan, bench, ledger, workers, show, clock
+        self.works = Clockwork(plan, bench, workers)
+        self.cancel = threading.Event()
+        self._executing: set[str] = set()
+        self._began = clock()
+        self._kept_at = -1.0
+
+    def run(self) -> list[str]:
+        """Execute every step that is not done.
+
+        Returns
+        -------
+        list of str
+            What failed, a sentence each, naming notebook, cell and error. The other steps went on.
+
+        Raises
+        ------
+        InterruptedRunError
+            On Ctrl-C, after every kernel is gone.
+        """
+        self._enter_plan()
+        failed: list[str] = []
+        pool = ThreadPoolExecutor(max_workers=self.workers, thread_name_prefix="notebook")
+        try:
+            for doing, chains in self._stages():
+                waiting: set[Future[list[str]]] = {pool.submit(self._chain, c) for c in chains}
+                while waiting:
+                    ended, waiting = wait(waiting, timeout=POLL_S, return_when=FIRST_COMPLETED)
+                    failed += [error for future in ended for error in future.result()]
+                    self._tick(doing)
+        except KeyboardInterrupt as interrupt:
+            self.cancel.set()
+            raise InterruptedRunError from interrupt
+        except BaseException:
+            self.cancel.set()
+            raise
+        finally:
+            # Every kernel is gone before we return: a second run may follow at once.
+            pool.shutdown(wait=True, cancel_futures=True)
+        for step in self.plan.steps:
+            for unit in step.units:
+                if unit.name not in self.works.done:
+                    self.ledger.unit(unit.name, "failed")
+        self.show(1.0, 0.0, "done")
+        return failed
+
+    def _stages(self) -> list[tuple[str, list[Sequence[Step]]]]:
+        """What runs side by side, stage by stage. An exclusive step is a stage of its own; so is the report, which needs all."""
+        stages: list[tuple[str, list[Sequence[Step]]]] = [("training", list(self.plan.chains))]
+        stages += [(f"measuring {step.arm.dataset if step.arm else ''}", [(step,)]) for step in self.plan.exclusive]
+        return [*stages, ("judging", [(self.plan.last,)])]
+
+    def _enter_plan(self) -> None:
+        """Tell the ledger what is planned and what of it is there already."""
+        plan, ledger = self.plan, self.ledger
+        ledger.plan((u.name, u.kind, u.arm.key, u.candidate, u.round_index, step.name) for step in plan.steps for u in step.units)
+        for name, seconds in self.works.look():
+            ledger.unit(name, "done", seconds)
+        self.works.executed = {s.name for s in plan.steps if s is not plan.last and step_done(self.bench, ledger, s)}
+
+    def _chain(self, steps: Sequence[Step]) -> list[str]:
+        """Execute steps one after another, in a thread; what failed, a sentence each."""
+        errors = []
+        for step in steps:
+            # The last step looks at all the others, so it may be skipped only where each of them was.
+            looks_at_news = step is self.plan.last and bool(self._executing)
+            if looks_at_news or not step_done(self.bench, self.ledger, step):
+                self._executing.add(step.name)
+                if error := _execute(self.bench, self.ledger, step, self.cancel):
+                    errors.append(error)
+            self.works.executed.add(step.name)
+        return errors
+
+    def _tick(self, doing: str) -> None:
+        """Look for news and tell bar and ledger."""
+        for name, seconds in self.works.look():
+            self.works.fresh.add(name)
+            self.ledger.unit(name, "done", seconds)
+        left = self.works.left_s()
+        elapsed = self.clock() - self._began
+        share = elapsed / (elapsed + left) if elapsed + left > 0 else 1.0
+        self.show(share, left, doing)
+        if elapsed - self._kept_at >= 1:
+            self.ledger.progress(elapsed, share, left)
+            self._kept_at = elapsed
+
+
+def default_workers() -> int:
+    """How many notebooks train side by side when nothing is said: the cores that we may use, four at most."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(4, usable))
+
+
+def estimate_s(plan: Plan, bench: Workbench, workers: int) -> float:
+    """Wall seconds that a plan should take from here, for the sentence that is printed before it starts."""
+    done = [u.name for step in plan.steps for u in step.units if bench.done(u)]
+    return expected_wall_seconds(plan, workers, done, slowness=machine_slowness())

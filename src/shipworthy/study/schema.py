@@ -1,0 +1,230 @@
+"""Reads a study file, and says in one sentence what is wrong with it: file, line, field, remedy.
+
+This module does *not* know how a study is planned or run.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from dataclasses import asdict
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from shipworthy.experiments.arms import arms_of, sentence
+from shipworthy.records import InputError, Study, digest
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+LARGEST_FILE = 1_000_000
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML's safe subset without dates: ``as_of: 2026-03-01`` stays the text that was written."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def builtin_names() -> tuple[str, ...]:
+    """Names of the studies that come with the package."""
+    return ("quick", "full")
+
+
+def template(file: str) -> str:
+    """A commented study to edit, as text."""
+    text = resources.files("shipworthy.study").joinpath("builtin/template.yaml").read_text(encoding="utf-8")
+    return text.format(file=file)
+
+
+def read_study(name_or_file: str) -> Study:
+    """A built-in study by name, or a study file.
+
+    Parameters
+    ----------
+    name_or_file : str
+        ``quick``, ``full``, or the path of a YAML file.
+
+    Returns
+    -------
+    Study
+
+    Raises
+    ------
+    InputError
+        In one sentence with file, line and field, for anything that cannot be run.
+    """
+    if name_or_file in builtin_names():
+        text = resources.files("shipworthy.study").joinpath(f"builtin/{name_or_file}.yaml").read_text(encoding="utf-8")
+        return parse_study(text, f"{name_or_file}.yaml")
+    path = Path(name_or_file)
+    if path.suffix not in {".yaml", ".yml"}:
+        close = difflib.get_close_matches(name_or_file, builtin_names(), n=1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        built_in = ", ".join(builtin_names())
+        raise InputError(f"no study is called {name_or_file!r}: built in are {built_in}; a file must end in .yaml{hint}")
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise InputError(f"{name_or_file}: is larger than a megabyte, which no study is; give the right file")
+        text = path.read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        raise InputError(f"{name_or_file}: no such file; `shipworthy new {name_or_file}` makes one to edit") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{name_or_file}: is not text (byte {error.start} is not UTF-8); give a YAML file") from None
+    except OSError as error:
+        raise InputError(f"{name_or_file}: cannot be read ({error.strerror}); check the path and its permissions") from None
+    return parse_study(text, name_or_file)
+
+
+def _line_of(root: yaml.Node | None, place: tuple[Any, ...]) -> int:
+    """The line on which a field stands, or where it would have to be added."""
+    node, line = root, 1
+    for step in place:
+        if isinstance(node, yaml.MappingNode):
+            pairs = [(k, v) for k, v in node.value if isinstance(k, yaml.ScalarNode) and k.value == str(step)]
+            if not pairs:
+                break
+            line, node = pairs[0][0].start_mark.line + 1, pairs[0][1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+            node = node.value[step]
+            line = node.start_mark.line + 1
+        else:
+            break
+    return line
+
+
+def _repeated_key(node: yaml.Node | None) -> yaml.ScalarNode | None:
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    return key
+                seen.add(key.value)
+            if (found := _repeated_key(value)) is not None:
+                return found
+    if isinstance(node, yaml.SequenceNode):
+        for value in node.value:
+            if (found := _repeated_key(value)) is not None:
+                return found
+    return None
+
+
+def _refuse_aliases(text: str, where: str) -> None:
+    """A study needs none, and a few lines of them can stand for more values than memory holds."""
+    alias = next((t for t in yaml.scan(text, Loader=_Loader) if isinstance(t, yaml.AliasToken)), None)
+    if alias is not None:
+        line = alias.start_mark.line + 1
+        raise InputError(f"{where}, line {line}: uses a YAML alias (*name), which a study does not need; write the value out")
+
+
+def _compose(text: str, where: str) -> tuple[yaml.Node, Any]:
+    """The YAML as nodes, for line numbers, and as plain values."""
+    if "\x00" in text:
+        raise InputError(f"{where}: is not text (it holds NUL bytes); give a YAML file")
+    try:
+        _refuse_aliases(text, where)
+        root = yaml.compose(text, Loader=_Loader)
+        values = yaml.load(text, Loader=_Loader)  # noqa: S506 - the loader is SafeLoader less its dates
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark is not None else ""
+        problem = getattr(error, "problem", None) or "it holds a character that YAML does not allow"
+        raise InputError(f"{where}{line}: is not YAML ({problem}); mend that line") from None
+    except InputError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{where}: holds a value that YAML cannot read ({type(error).__name__}); write it plainly") from None
+    if root is None or values is None:
+        raise InputError(f"{where}: is empty; `shipworthy new my.yaml` makes a study to edit")
+    if not isinstance(values, dict):
+        raise InputError(f"{where}, line 1: a study is a list of `field: value` lines, not a {type(values).__name__}")
+    if (key := _repeated_key(root)) is not None:
+        raise InputError(f"{where}, line {key.start_mark.line + 1}: the field {key.value!r} is given twice; keep one")
+    return root, values
+
+
+def parse_study(text: str, where: str) -> Study:
+    """A study from the text of a study file.
+
+    Parameters
+    ----------
+    text : str
+    where : str
+        Name of the file, for messages.
+
+    Raises
+    ------
+    InputError
+        In one sentence with file, line and field.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    root, values = _compose(text, where)
+    try:
+        # Through JSON, in which lists are lists and keys are text: strict validation then refuses "5" for 5.
+        # As bytes: half a surrogate pair is refused here, as a UnicodeEncodeError.
+        study: Study = TypeAdapter(Study).validate_json(json.dumps(values, ensure_ascii=False).encode(), strict=True)
+    except ValidationError as error:
+        place = tuple(error.errors(include_url=False)[0]["loc"])
+        raise InputError(sentence(error, f"{where}, line {_line_of(root, place)}")) from None
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{where}: holds a value that is no text, number, list or field ({error}); write it plainly") from None
+    for field, problem in _problems(study):
+        raise InputError(f"{where}, line {_line_of(root, field)}: {'.'.join(str(p) for p in field)}: {problem}")
+    return study
+
+
+def _problems(study: Study) -> list[tuple[tuple[Any, ...], str]]:
+    """What the types cannot see: names that do not exist, repeats, and things that contradict each other."""
+    from shipworthy import candidates, datasets, feasibility
+
+    found: list[tuple[tuple[Any, ...], str]] = []
+
+    def check(field: tuple[Any, ...], attempt: Any) -> None:
+        try:
+            attempt()
+        except InputError as error:
+            found.append((field, str(error)))
+
+    if not NAME.fullmatch(study.name):
+        found.append((("name",), f"{study.name!r:.80} cannot name a folder; use letters, digits, _ and - (64 at most)"))
+    for index, name in enumerate(study.datasets):
+        check(("datasets", index), lambda name=name: datasets.summary(name))
+    for index, name in enumerate(study.candidates):
+        check(("candidates", index), lambda name=name: candidates.get(name))
+    repeated = [f for f in ("datasets", "candidates", "seeds") if len(set(getattr(study, f))) < len(getattr(study, f))]
+    found += [((field,), "names something twice; name it once") for field in repeated]
+    if study.metric not in _metrics():
+        found.append((("metric",), f"{study.metric!r:.80} is no metric; choose one of {', '.join(_metrics())}"))
+    for index, requirement in enumerate(study.requirements):
+        check(("requirements", index), lambda r=requirement: feasibility.check_requirement(r))
+    names = [r.name for r in study.requirements]
+    if len(set(names)) < len(names):
+        found.append((("requirements",), "two requirements have the same name; give each its own"))
+    found += [(("sweep", f), "names a value twice; name it once") for f, v in study.sweep.items() if len(set(v)) < len(v)]
+    if not found:
+        check(("sweep",), lambda: arms_of(study))
+    return found
+
+
+def _metrics() -> tuple[str, ...]:
+    from shipworthy.measurement import accuracy
+
+    return accuracy.metrics_for("binary")
+
+
+def as_yaml(study: Study) -> str:
+    """The resolved study as a file that :func:`parse_study` reads back to the same study."""
+    return yaml.safe_dump(json.loads(json.dumps(asdict(study))), sort_keys=False, allow_unicode=True, width=120)
+
+
+def study_digest(study: Study) -> str:
+    """8 hex digits that name the resolved study."""
+    return digest(json.dumps(asdict(study), sort_keys=True), length=8)
