@@ -16,7 +16,7 @@ import numpy as np
 import psutil
 import pytest
 
-from shipworthy.measurement import child, noise, serving
+from shipworthy.measurement import child, noise, serving, summaries
 from shipworthy.records import QUANTITIES, Conditions, Measurement, MeasuringPlan
 
 PLANTED = '''
@@ -456,22 +456,22 @@ def test_rounds_are_put_together_with_their_index():
     """Values of all rounds follow each other; load is the highest, and cores that differ are listed."""
     first = measurement([1.0, 2.0], [0, 0])
     second = measurement([3.0], [1], conditions=replace(HERE, load_average=2.0, pinned="core 1"))
-    (both,) = serving.combine([[first], [second]])
+    (both,) = summaries.combine([[first], [second]])
     assert both.values == (1.0, 2.0, 3.0)
     assert both.round_index == (0, 0, 1)
     assert both.conditions.load_average == 2.0
     assert both.conditions.pinned == "core 0, core 1"
-    apart = serving.combine([[first], [replace(second, conditions=replace(HERE, batch_size=64))]])
+    apart = summaries.combine([[first], [replace(second, conditions=replace(HERE, batch_size=64))]])
     assert len(apart) == 2
 
 
 def test_failed_rounds_are_counted_and_most_failed_is_none():
     """One failed round of two leaves the other with a note; two of three leave nothing."""
     good, bad = measurement([1.0], [0]), measurement([], [], failure="it fell over")
-    (half,) = serving.combine([[good], [bad]])
+    (half,) = summaries.combine([[good], [bad]])
     assert half.values == (1.0,)
     assert half.conditions.note == "1 of 2 rounds failed: it fell over"
-    (most,) = serving.combine([[good], [bad], [bad]])
+    (most,) = summaries.combine([[good], [bad], [bad]])
     assert most.values == ()
     assert most.failure == "2 of 3 rounds failed: it fell over"
 
@@ -481,7 +481,7 @@ def test_records_hold_percentiles_with_intervals_that_cover_the_rounds():
     rng = np.random.default_rng(0)
     slow, fast = rng.lognormal(0.5, 0.1, 500), rng.lognormal(0.0, 0.1, 500)
     both = measurement([*fast, *slow], [0] * 500 + [1] * 500)
-    records = {r.statistic: r for r in serving.serving_records([both], kind="single", route="plain", confidence=0.95)}
+    records = {r.statistic: r for r in summaries.serving_records([both], kind="single", route="plain", confidence=0.95)}
     assert list(records) == ["p50", "p95", "p99", "mean", "max"]
     for q in (50, 95, 99):
         r = records[f"p{q}"]
@@ -497,7 +497,7 @@ def test_records_hold_percentiles_with_intervals_that_cover_the_rounds():
 
 def test_too_few_values_have_no_upper_end():
     """The p99 of five values has no upper end, and a lower one no further down than zero."""
-    (p50, _, p99, *_) = serving.serving_records(
+    (p50, _, p99, *_) = summaries.serving_records(
         [measurement([1, 2, 3, 4, 5], [0] * 5)], kind="single", route="plain", confidence=0.95
     )
     assert (p99.value, p99.high) == (5, math.inf)
@@ -507,7 +507,7 @@ def test_too_few_values_have_no_upper_end():
 def test_records_of_a_failure_say_so():
     """A measurement without values is one record without a number, whose conditions hold the reason and valid JSON."""
     bad = measurement([], [], conditions=replace(HERE, load_average=math.nan), failure="it fell over")
-    (record,) = serving.serving_records([bad], kind="single", route="plain", confidence=0.95)
+    (record,) = summaries.serving_records([bad], kind="single", route="plain", confidence=0.95)
     assert math.isnan(record.value)
     assert record.n == 0
     assert json.loads(record.conditions, parse_constant=pytest.fail)["failure"] == "it fell over"
@@ -515,14 +515,14 @@ def test_records_of_a_failure_say_so():
 
 def test_memory_has_the_range_of_its_rounds():
     """With one value a round, the interval of the mean is the range; with one in all, there is none."""
-    mean, top = serving.serving_records(
+    mean, top = summaries.serving_records(
         [measurement([10.0, 12.0], [0, 1], "memory_mib", replace(HERE, scenario="none"))],
         kind="single",
         route="plain",
         confidence=0.95,
     )
     assert (mean.value, mean.low, mean.high, top.value) == (11.0, 10.0, 12.0, 12.0)
-    lone, _ = serving.serving_records(
+    lone, _ = summaries.serving_records(
         [measurement([10.0], [0], "memory_mib", replace(HERE, scenario="none"))], kind="single", route="plain", confidence=0.95
     )
     assert math.isnan(lone.low)
@@ -596,7 +596,7 @@ def test_throughput_is_all_rows_over_all_seconds():
     single = measurement(each, [0, 1], "throughput_rows_s")
     batches = replace(latency, conditions=replace(HERE, scenario="multi_stream", batch_size=64))
     offline = replace(single, conditions=replace(HERE, scenario="offline", batch_size=64))
-    made = serving.serving_records([latency, single, batches, offline], kind="single", route="plain", confidence=0.95)
+    made = summaries.serving_records([latency, single, batches, offline], kind="single", route="plain", confidence=0.95)
     found = {r.scenario: r for r in made if (r.quantity, r.statistic) == ("throughput_rows_s", "mean")}
     half = 1.96 * values.std(ddof=1) / math.sqrt(400)
     for scenario, rows in (("single_stream", 1), ("offline", 64)):

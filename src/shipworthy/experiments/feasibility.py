@@ -213,11 +213,11 @@ def _gather(bench: Workbench, study: Study, arms: Sequence[Arm]) -> _Found:
 
 def _serving_rows(measured: Sequence[Measurement], candidate: Candidate, arm: Arm, study: Study) -> list[dict[str, Any]]:
     """Serving and price records of a candidate in an arm, as rows."""
-    from shipworthy.measurement import serving
+    from shipworthy.measurement import summaries
 
     if not measured:
         return []
-    records = serving.serving_records(measured, kind=candidate.kind, route=candidate.route, confidence=study.confidence)
+    records = summaries.serving_records(measured, kind=candidate.kind, route=candidate.route, confidence=study.confidence)
     return record_rows([*records, *_price_records(records, study)], arm)
 
 

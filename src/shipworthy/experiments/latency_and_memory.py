@@ -95,12 +95,12 @@ def measurement_from(row: dict[str, Any]) -> Measurement:
 
 def measurements_of(bench: Workbench, arm: Arm, name: str) -> tuple[Measurement, ...]:
     """All measurements of a candidate in an arm, its rounds put together; empty where a round is missing."""
-    from shipworthy.measurement import serving
+    from shipworthy.measurement import summaries
 
     units = bench.measure_units(arm, [name])
     if not all(bench.done(u) for u in units):
         return ()
-    return serving.combine([[measurement_from(row) for row in bench.read(u, "measurements.json")] for u in units])
+    return summaries.combine([[measurement_from(row) for row in bench.read(u, "measurements.json")] for u in units])
 
 
 def measure_latency_and_memory(bench: Workbench, arm: Arm, names: Sequence[str], *, confidence: float = 0.95) -> pd.DataFrame:
@@ -122,7 +122,7 @@ def measure_latency_and_memory(bench: Workbench, arm: Arm, names: Sequence[str],
     """
     import pandas as pd
 
-    from shipworthy.measurement import exclusive, serving
+    from shipworthy.measurement import exclusive, summaries
     from shipworthy.measurement.machine import PATIENCE_S
 
     chosen = {c.name: c for c in ensure_trained(bench, arm, names)}
@@ -138,7 +138,7 @@ def measure_latency_and_memory(bench: Workbench, arm: Arm, names: Sequence[str],
     rows: list[dict[str, Any]] = []
     for name, candidate in chosen.items():
         measured = measurements_of(bench, arm, name)
-        records = serving.serving_records(measured, kind=candidate.kind, route=candidate.route, confidence=confidence)
+        records = summaries.serving_records(measured, kind=candidate.kind, route=candidate.route, confidence=confidence)
         rows += record_rows(records, arm)
     return pd.DataFrame(rows)
 

@@ -9,7 +9,8 @@ from shipworthy.measurement.accuracy import accuracy_records, bootstrap_weights,
 from shipworthy.measurement.costs import measure_costs
 from shipworthy.measurement.machine import describe_machine, exclusive, library_versions, machine_fingerprint
 from shipworthy.measurement.noise import disturbed, noise_floor
-from shipworthy.measurement.serving import ServingJob, combine, measure_round, serving_records
+from shipworthy.measurement.serving import ServingJob, measure_round
+from shipworthy.measurement.summaries import combine, serving_records
 
 __all__ = [
     "ServingJob",

@@ -1,0 +1,89 @@
+"""Ways to build something that could be shipped, and what building one has cost.
+
+This module does *not* know which candidates there are, or how one is fitted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from shipworthy.records.data import Predictions
+from shipworthy.records.terms import Estimator, Kind, Task
+
+
+@dataclass(frozen=True, slots=True)
+class Ingredients:
+    """All that a candidate is told when it is built.
+
+    Parameters
+    ----------
+    task : {"binary", "multiclass", "regression"}
+    numeric, categorical : tuple of str
+        Names of the feature columns by type.
+    random_state : int
+    search_trials : int
+        How many settings a tuned candidate may try.
+    n_jobs : int
+        Threads of one fit. More than one is never used inside a study: units are parallel instead, and results are the same.
+    """
+
+    task: Task
+    numeric: tuple[str, ...]
+    categorical: tuple[str, ...]
+    random_state: int = 0
+    search_trials: int = 8
+    n_jobs: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A named way to build something that could be shipped.
+
+    Parameters
+    ----------
+    name : str
+    kind : {"single", "tree_ensemble", "ensemble"}
+    summary : str
+        One sentence for ``shipworthy list candidates`` and the report.
+    build : callable
+        ``build(ingredients) -> unfitted scikit-learn estimator`` that accepts a DataFrame or a list of dicts.
+    members : tuple of str
+        Names of the candidates that an ensemble of models is assembled from; empty otherwise.
+    route : str
+        How it is deployed; ``"plain"`` is scikit-learn as it comes.
+    tasks : tuple of str
+    """
+
+    name: str
+    kind: Kind
+    summary: str
+    build: Callable[[Ingredients], Estimator]
+    members: tuple[str, ...] = ()
+    route: str = "plain"
+    tasks: tuple[Task, ...] = ("binary", "multiclass")
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """What a piece of work cost: wall and CPU seconds, and peak memory (MiB) above the start.
+
+    ``memory_mib`` is ``nan`` where the platform cannot say; ``memory_how`` tells how it was read.
+    """
+
+    wall_s: float
+    cpu_s: float
+    memory_mib: float
+    memory_how: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trained:
+    """A fitted candidate: what it said, where its artefact lies, and what the final fit cost."""
+
+    candidate: str
+    predictions: Predictions
+    artefact: str
+    costs: Costs
+    notes: Mapping[str, Any] = field(default_factory=dict)

@@ -1,0 +1,146 @@
+"""Rows with what their columns mean, how they are split, and what a fitted candidate said of them.
+
+This module does *not* know where rows come from, or who predicts them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from shipworthy.records.terms import Floats, Ints, Task
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Roles:
+    """What the columns of a data set mean beyond being features; empty where there is none.
+
+    ``time`` orders the rows; ``group`` names rows that belong together; ``sensitive`` columns may be reported by group;
+    ``personal`` ones never leave the data set (not in a report, a sample or an artefact's example); ``price`` and
+    ``cost`` are money.
+    """
+
+    time: str = ""
+    group: str = ""
+    sensitive: tuple[str, ...] = ()
+    personal: tuple[str, ...] = ()
+    price: str = ""
+    cost: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Split:
+    """Which rows train, which test, and in which fold each training row is held out.
+
+    Parameters
+    ----------
+    train : ndarray of int, shape (n_train,)
+        Positions in the data set, ascending.
+    test : ndarray of int, shape (n_test,)
+        Positions in the data set, ascending; disjoint from ``train``.
+    fold : ndarray of int, shape (n_train,)
+        For each entry of ``train``, the fold (0, 1, ...) in which it is predicted by a model that did not see it.
+    rule : str
+        How rows were assigned, in a sentence for the report.
+    """
+
+    train: Ints
+    test: Ints
+    fold: Ints
+    rule: str
+
+    @property
+    def n_folds(self) -> int:
+        """Number of folds."""
+        return int(self.fold.max()) + 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Dataset:
+    """Real rows with a target, where they come from, and how they are split. Treat as read-only.
+
+    Parameters
+    ----------
+    name : str
+    X : DataFrame, shape (n_rows, n_features)
+        Features only, index 0..n_rows-1. Numeric columns are float64 or int64, all others hold str or missing.
+    y : ndarray, shape (n_rows,)
+        int64 class codes 0..n_classes-1, or float64 for regression. Not writeable.
+    task : {"binary", "multiclass", "regression"}
+    classes : tuple of str
+        Names of the class codes, in order; empty for regression.
+    roles : Roles
+    provenance, licence : str
+        Who collected the rows and which distribution brings them; under what terms.
+    traps : tuple of str
+        What goes wrong with these rows if one is careless, and what was done about it, a sentence each.
+    fingerprint : str
+        16 hex digits of SHA-256 over the column names, values and target of *all* rows.
+    row_ids : ndarray of int, shape (n_rows,)
+        Position of each row in the unsampled data set, so that a sample can be traced.
+    split : Split
+    """
+
+    name: str
+    X: pd.DataFrame
+    y: NDArray[Any]
+    task: Task
+    classes: tuple[str, ...]
+    roles: Roles
+    provenance: str
+    licence: str
+    traps: tuple[str, ...]
+    fingerprint: str
+    row_ids: Ints
+    split: Split
+
+    @property
+    def numeric(self) -> tuple[str, ...]:
+        """Names of the numeric columns, in order."""
+        return tuple(c for c in self.X.columns if self.X[c].dtype.kind in "iuf")
+
+    @property
+    def categorical(self) -> tuple[str, ...]:
+        """Names of all other columns, in order."""
+        return tuple(c for c in self.X.columns if self.X[c].dtype.kind not in "iuf")
+
+    def queries(self, positions: Ints) -> list[dict[str, float | int | str | None]]:
+        """Raw rows as they would arrive at a service: plain values, a missing one is ``None``.
+
+        Parameters
+        ----------
+        positions : ndarray of int, shape (n,)
+
+        Returns
+        -------
+        list of dict, length n
+        """
+        part = self.X.iloc[positions]
+        columns = [[None if gone else v for v, gone in zip(part[c].tolist(), part[c].isna(), strict=True)] for c in part.columns]
+        return [dict(zip(part.columns, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Predictions:
+    """What a fitted candidate said of rows that it did not train on.
+
+    Parameters
+    ----------
+    oof_rows, test_rows : ndarray of int, shape (n_train,) and (n_test,)
+        ``Dataset.row_ids`` of the rows.
+    oof_y, test_y : ndarray, shape (n_train,) and (n_test,)
+        The truth, coded as in ``Dataset.y``.
+    oof, test : ndarray of float64, shape (n, n_classes) or (n, 1) for regression
+        Probabilities, or predicted values. ``oof`` is out-of-fold.
+    """
+
+    oof_rows: Ints
+    oof_y: NDArray[Any]
+    oof: Floats
+    test_rows: Ints
+    test_y: NDArray[Any]
+    test: Floats
