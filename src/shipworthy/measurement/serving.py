@@ -8,23 +8,14 @@ This module does *not* know which latency is too much, nor how the artefact was 
 
 from __future__ import annotations
 
-import json
 import math
-import os
-import signal
-import subprocess
-import sys
 import tempfile
-import threading
-import zipfile
-from collections import deque
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from shipworthy.measurement.children import Key, importable, read_report, reason, run_child
 from shipworthy.measurement.machine import (
-    allowed_packages,
     exclusive,
     least_busy_cores,
     library_versions,
@@ -36,13 +27,8 @@ from shipworthy.records import Conditions, Measurement, MeasuringPlan, ScenarioN
 CHILD = Path(__file__).with_name("child.py")
 ITEMISED = 100
 """Queries of each round whose parts are timed too, after the timed loop and apart from it."""
-KEPT_STDERR = 2000
-MAX_REPORT_BYTES = 2**28
-ALLOWED_ROOTS = frozenset({"numpy", "scipy", "sklearn", "xgboost", "shipworthy"})
-"""Only modules of these packages are imported because an artefact mentions them: an artefact must not choose what runs."""
 
 _Scenario = ScenarioName | Literal["none"]
-_Key = tuple[str, str, int]  # quantity, scenario, batch size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,9 +77,9 @@ def _share(plan: MeasuringPlan, round_index: int) -> tuple[int, int]:
     return first, max(1, each + (round_index < left))
 
 
-def _expected(job: ServingJob) -> list[_Key]:
+def _expected(job: ServingJob) -> list[Key]:
     """Everything that a whole round reports."""
-    keys: list[_Key] = [(q, "none", 0) for q in ("import_ms", "load_ms", "first_call_ms", "memory_mib")]
+    keys: list[Key] = [(q, "none", 0) for q in ("import_ms", "load_ms", "first_call_ms", "memory_mib")]
     keys += [(q, "single_stream", 1) for q in ("latency_ms", "throughput_rows_s", "cpu_ms", "build_ms", "preprocess_ms")]
     keys += [("peak_memory_mib", "none", 1)]
     for size in _batch_sizes(job):
@@ -106,141 +92,6 @@ def _expected(job: ServingJob) -> list[_Key]:
 def _batch_sizes(job: ServingJob) -> tuple[int, ...]:
     """Batch sizes of this round, ascending; one row at a time is the single stream and not asked for twice."""
     return tuple(sorted(set(job.plan.batch_sizes))) if job.round_index == 0 else ()
-
-
-def _modules_in(artefact: Path) -> tuple[str, ...]:
-    """Modules that a skops file mentions, of the allowed packages, read from its schema; empty if it cannot be read."""
-    try:
-        with zipfile.ZipFile(artefact) as archive:
-            todo: list[Any] = [json.loads(archive.read("schema.json"))]
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile):
-        return ()  # the child will fail to load it and say why
-    found = set()
-    while todo:
-        node = todo.pop()
-        if isinstance(node, dict):
-            found.add(node.get("__module__"))
-            todo.extend(node.values())
-        elif isinstance(node, list):
-            todo.extend(node)
-    return tuple(sorted(m for m in found if isinstance(m, str) and m.partition(".")[0] in ALLOWED_ROOTS))
-
-
-def _environment(threads: int) -> dict[str, str]:
-    """The child's environment: ours, with threads fixed and without what would change how Python runs."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON") or k in {"PYTHONPATH", "PYTHONHOME"}}
-    names = ("OMP", "OPENBLAS", "MKL", "BLIS", "NUMEXPR")
-    fixed = {f"{name}_NUM_THREADS": str(threads) for name in names}
-    fixed |= {"VECLIB_MAXIMUM_THREADS": str(threads), "LOKY_MAX_CPU_COUNT": str(threads), "OMP_DYNAMIC": "FALSE"}
-    return kept | fixed | {"PYTHONHASHSEED": "0"}
-
-
-@dataclass(frozen=True, slots=True)
-class _Ending:
-    """How a child ended: exit status (``None``: it was stopped at the limit) and the end of what it wrote to stderr."""
-
-    status: int | None
-    stderr: str
-
-
-def _stop(child: subprocess.Popen[bytes]) -> None:
-    """Kill the child and, where it leads a session of its own, whatever it started."""
-    if sys.platform != "win32":
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(child.pid, signal.SIGKILL)
-    child.kill()
-    child.wait()
-
-
-def _run_child(job: dict[str, Any], threads: int, limit_s: float) -> _Ending:
-    """Start a child, give it the job, wait for its end, and never longer than the limit."""
-    tail: deque[bytes] = deque(maxlen=2)
-    with subprocess.Popen(
-        # -P: the script's own folder must not be searched, or machine.py there could stand for another module.
-        [sys.executable, "-P", str(CHILD)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,  # a model may print as much as it likes
-        stderr=subprocess.PIPE,
-        env=_environment(threads),
-        start_new_session=True,  # Ctrl-C reaches us alone, and we stop the child; ignored on Windows
-    ) as child:
-        assert child.stdin is not None
-        assert child.stderr is not None
-        stderr, ended = child.stderr.fileno(), threading.Event()
-
-        def drain() -> None:
-            with suppress(OSError):
-                while piece := os.read(stderr, 65536):
-                    tail.append(piece[-KEPT_STDERR:])
-
-        def wait() -> None:
-            child.wait()
-            ended.set()
-
-        drained = threading.Thread(target=drain, daemon=True)
-        drained.start()
-        # Waiting with a limit polls; a thread that blocks does not wake up beside the timed window.
-        threading.Thread(target=wait, daemon=True).start()
-        try:
-            with suppress(OSError):  # a child that ended at once reads nothing; its exit status tells why
-                child.stdin.write(json.dumps(job).encode() + b"\n")
-                child.stdin.flush()
-            in_time = ended.wait(limit_s)
-        finally:
-            _stop(child)
-            drained.join(timeout=2)  # something that the child started may still hold its end of the pipe
-            with suppress(OSError):
-                child.stdin.close()
-    text = b"".join(tail).decode("utf-8", "replace")[-KEPT_STDERR:]
-    return _Ending(child.returncode if in_time else None, text)
-
-
-def _run_child_again(job: dict[str, Any], threads: int, limit_s: float) -> _Ending:
-    """Run a child, and once more if a signal ended it: a stray kill is made good, what kills it every time is a finding."""
-    ending = _run_child(job, threads, limit_s)
-    if ending.status is not None and ending.status < 0:
-        Path(job["result"]).unlink(missing_ok=True)
-        ending = _run_child(job, threads, limit_s)
-    return ending
-
-
-def _read_report(path: Path) -> tuple[dict[_Key, tuple[float, ...]], dict[str, Any], str]:
-    """Values by quantity, facts, and what is wrong with the report (empty: nothing). Only whole, well-formed lines count."""
-    values: dict[_Key, tuple[float, ...]] = {}
-    facts: dict[str, Any] = {}
-    if not path.exists():
-        return values, facts, "wrote no report"
-    if path.stat().st_size > MAX_REPORT_BYTES:
-        return values, facts, f"wrote a report of {path.stat().st_size / 2**20:,.0f} MiB, which was not read"
-    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
-        try:
-            row = json.loads(line)
-            if "quantity" in row:
-                key = (str(row["quantity"]), str(row["scenario"]), int(row["batch_size"]))
-                values[key] = tuple(float(v) for v in row["values"])
-            else:
-                facts.update(row)
-        except (ValueError, TypeError, KeyError):
-            return values, facts, f"wrote something that is no report in line {number}"
-    return values, facts, ""
-
-
-def _reason(ending: _Ending, facts: dict[str, Any], wrong: str, limit_s: float) -> str:
-    """Why a round has not given everything, in one sentence; empty if nothing went wrong."""
-    where = f" while {facts['stage']}" if "stage" in facts else " before it began"
-    said = [line.strip() for line in ending.stderr.splitlines() if line.strip()]
-    last = f": {said[-1][:300]}" if said else ""
-    if ending.status is None:
-        return f"the serving process was stopped{where}, at its limit of {limit_s:g} s"
-    if ending.status < 0:
-        name = signal.Signals(-ending.status).name if -ending.status in set(signal.Signals) else f"signal {-ending.status}"
-        why = ", as a system does that runs out of memory" if name == "SIGKILL" else ""
-        return f"the serving process was ended by {name}{where}{why}"
-    if ending.status:
-        return f"the serving process ended with status {ending.status}{where}{last}"
-    if wrong or not facts.get("done"):
-        return f"the serving process {wrong or 'ended'}{where}, though it ended with status 0{last}"
-    return ""
 
 
 def measure_round(job: ServingJob) -> tuple[Measurement, ...]:
@@ -270,19 +121,15 @@ def measure_round(job: ServingJob) -> tuple[Measurement, ...]:
     """
     with exclusive(), tempfile.TemporaryDirectory(prefix="shipworthy-") as folder:
         plan, (first, count) = job.plan, _share(job.plan, job.round_index)
-        modules = () if job.factory else _modules_in(job.artefact)
-        needs = frozenset(m.partition(".")[0] for m in modules) & {"xgboost"}
-        if job.factory:
-            needs |= {job.factory.partition(":")[0].partition(".")[0]}
         cores, load = least_busy_cores(plan.threads), load_average()
         result = Path(folder) / "report.jsonl"
-        ending = _run_child_again(
+        ending = run_child(
+            CHILD,
             {
                 "artefact": str(job.artefact.absolute()),
                 "queries": str(job.queries.absolute()),
                 "result": str(result),
-                "modules": modules,
-                "allowed": allowed_packages(needs),
+                **importable(job.artefact, job.factory),
                 "profile": job.profile,
                 "factory": job.factory,
                 "sys_path": job.sys_path,
@@ -299,8 +146,8 @@ def measure_round(job: ServingJob) -> tuple[Measurement, ...]:
             plan.threads,
             plan.time_limit_s,
         )
-        values, facts, wrong = _read_report(result)
-    failure = _reason(ending, facts, wrong, plan.time_limit_s)
+        values, facts, wrong = read_report(result)
+    failure = reason(ending, facts, wrong, plan.time_limit_s)
     conditions = Conditions(
         machine=machine_fingerprint(),
         versions=", ".join(f"{k} {v}" for k, v in library_versions().items()),
@@ -327,7 +174,7 @@ def measure_round(job: ServingJob) -> tuple[Measurement, ...]:
     return tuple(out)
 
 
-def _under(job: ServingJob, key: _Key, conditions: Conditions, facts: dict[str, Any]) -> Conditions:
+def _under(job: ServingJob, key: Key, conditions: Conditions, facts: dict[str, Any]) -> Conditions:
     """The conditions of one quantity."""
     quantity, scenario, batch_size = key
     steady = scenario != "none" or (quantity == "peak_memory_mib" and batch_size > 1)
@@ -352,7 +199,7 @@ def _under(job: ServingJob, key: _Key, conditions: Conditions, facts: dict[str, 
     )
 
 
-def _measurement(job: ServingJob, key: _Key, values: tuple[float, ...], conditions: Conditions, failure: str = "") -> Measurement:
+def _measurement(job: ServingJob, key: Key, values: tuple[float, ...], conditions: Conditions, failure: str = "") -> Measurement:
     return Measurement(
         candidate=job.candidate,
         dataset=job.dataset,
