@@ -163,27 +163,31 @@ def _is_ensemble_of_models(model: Any) -> bool:
     return hasattr(type(model), "named_estimators") and hasattr(model, "estimators_")
 
 
-def itemise(model: Any, query: Query) -> tuple[int, int, int]:
-    """Nanoseconds spent building rows and preprocessing them, and how many pipelines were found; members are summed.
+def itemise(model: Any, query: Query) -> tuple[int, int, int, int]:
+    """Nanoseconds spent building rows, preprocessing and in the model, and how many pipelines were found; members are summed.
 
     The first step of a pipeline builds the row, the last predicts, and all between preprocess. A vote or a stack is the sum of
-    its members, each of which turns the query into its own row.
+    its members, each of which turns the query into its own row; what combines their answers is part of the rest.
     """
     clock = time.perf_counter_ns
     if _is_ensemble_of_models(model):
         parts = [itemise(member, query) for member in model.estimators_]
-        return sum(p[0] for p in parts), sum(p[1] for p in parts), sum(p[2] for p in parts)
+        return sum(p[0] for p in parts), sum(p[1] for p in parts), sum(p[2] for p in parts), sum(p[3] for p in parts)
     steps = getattr(model, "steps", None)
     if steps is None:
         inner = getattr(model, "estimator", None) if type(model).__name__ == "FrozenEstimator" else None
-        return itemise(inner, query) if inner is not None else (0, 0, 0)
+        return itemise(inner, query) if inner is not None else (0, 0, 0, 0)
     began = clock()
     row = steps[0][1].transform([query])
     built = clock()
     for _, step in steps[1:-1]:
         if step is not None and not isinstance(step, str):  # "passthrough" is how scikit-learn spells a step that does nothing
             row = step.transform(row)
-    return built - began, clock() - built, 1
+    last = steps[-1][1]
+    predict = last.predict_proba if hasattr(last, "predict_proba") else last.predict
+    prepared = clock()
+    predict(row)
+    return built - began, prepared - built, clock() - prepared, 1
 
 
 def set_threads(model: Any, threads: int, seen: set[int]) -> None:
@@ -275,10 +279,13 @@ def measure_stream(job: dict[str, Any], model: Any, answer: Answer, queries: Seq
     report.values("throughput_rows_s", [1e9 * len(taken) / sum(taken)], "single_stream", 1)
     report.values("cpu_ms", [cpu / 1e6 / len(taken)], "single_stream", 1)
     report.stage("timing the parts of a query")
-    parts = [itemise(model, query) for query in queries[: job["itemised"]]]
-    if parts and parts[0][2]:
-        report.values("build_ms", [p[0] / 1e6 for p in parts], "single_stream", 1)
-        report.values("preprocess_ms", [p[1] / 1e6 for p in parts], "single_stream", 1)
+    asked = queries[: job["itemised"]]
+    # The whole and its parts in turn, so that what slows the machine meets both; the rest is what the parts do not explain.
+    pairs = [(single_stream(answer, [query])[0], itemise(model, query)) for query in asked]
+    if pairs and pairs[0][1][3]:
+        for i, quantity in enumerate(("build_ms", "preprocess_ms", "model_ms")):
+            report.values(quantity, [parts[i] / 1e6 for _, parts in pairs], "single_stream", 1)
+        report.values("rest_ms", [max(0, whole - sum(parts[:3])) / 1e6 for whole, parts in pairs], "single_stream", 1)
 
 
 def measure_batches(
@@ -334,8 +341,24 @@ def read_job() -> dict[str, Any]:
     return job
 
 
-def main() -> None:
-    """Measure one round."""
+def load_beside(name: str) -> Any:
+    """A module of this folder, by its path: the folder itself must not be searched, nor the package imported for it."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def calibrate(report: Report) -> None:
+    """Time the calibration kernel in this process, on this core, after everything else."""
+    report.stage("timing the calibration kernel")
+    report.facts({"calibration_ms": load_beside("calibration").kernel_ms(time.perf_counter_ns)})
+
+
+def begin() -> tuple[dict[str, Any], Report, list[Query]]:
+    """Read the job, guard and pin this process, hide what serving does not need, and read the queries."""
     job = read_job()
     report = Report(job["result"])
     # The thread cannot act while C code holds the interpreter: this clock can.
@@ -347,9 +370,21 @@ def main() -> None:
         sys.meta_path[:] = [LeanFinder if f is importlib.machinery.PathFinder else f for f in sys.meta_path]
     sys.path[:0] = job["sys_path"]
     queries: list[Query] = json.loads(Path(job["queries"]).read_bytes())
-    n = len(queries)
-    if not n:
+    if not queries:
         sys.exit("the file of queries holds no rows")
+    return job, report, queries
+
+
+def end(report: Report) -> None:
+    """End this process, without the interpreter's own ending: taking a large model apart is slow, and nobody waits for it."""
+    report.facts({"done": True})
+    os._exit(0)
+
+
+def main() -> None:
+    """Measure one round."""
+    job, report, queries = begin()
+    n = len(queries)
     timed = [queries[(job["first_query"] + i) % n] for i in range(job["n_queries"])]
     memory = MemoryReader()
     report.facts({"rows": n, "memory_how": memory.how})
@@ -380,9 +415,8 @@ def main() -> None:
     report.values("peak_memory_mib", [_at_least(at_rest, memory.peak() - memory.baseline)], "none", 1)
     measure_stream(job, model, answer, timed, report)
     measure_batches(job, answer, queries, memory, at_rest, report)
-    report.facts({"done": True})
-    # Without the interpreter's own ending: taking a large model apart is slow, and nobody waits for it.
-    os._exit(0)
+    calibrate(report)
+    end(report)
 
 
 if __name__ == "__main__":

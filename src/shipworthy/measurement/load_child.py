@@ -104,6 +104,11 @@ def open_loop(answer: Answer, queries: Sequence[Query], due_ns: Sequence[int], l
     return log
 
 
+def stop_rule(min_count: int, min_duration_ns: float, limit_ns: float) -> Callable[[int, int], bool]:
+    """LoadGen's rule: the last is asked when both the least count and the least duration are reached, or the limit is."""
+    return lambda count, elapsed: elapsed >= limit_ns or (count >= min_count and elapsed >= min_duration_ns)
+
+
 def run(job: dict[str, Any], answer: Answer, queries: Sequence[Query], report: Any) -> None:
     """Do every load of the job, one after the other, and report each as soon as it is done."""
     for position, load in enumerate(job["loads"]):
@@ -112,15 +117,12 @@ def run(job: dict[str, Any], answer: Answer, queries: Sequence[Query], report: A
         if name == "server":
             log = open_loop(answer, queries, load["due_ns"], int(load["limit_s"] * 1e9))
         else:
-            at_least, long_enough, limit_ns = load["min_count"], load["min_duration_s"] * 1e9, load["limit_s"] * 1e9
             first = load["first_query"]
-            several = range(max(1, min(at_least, -(-len(queries) // size)))) if name != "offline" else range(1)
+            several = range(max(1, min(load["min_count"], -(-len(queries) // size)))) if name != "offline" else range(1)
             batches = [[queries[(first + b * size + i) % len(queries)] for i in range(size)] for b in several]
             answer(batches[-1])  # a batch of this size for the first time allocates
-            log = closed_loop(
-                answer, batches, lambda n, t, a=at_least, d=long_enough, lim=limit_ns: t >= lim or (n >= a and t >= d)
-            )
-        report.facts({"load": position, "log": log})
+            log = closed_loop(answer, batches, stop_rule(load["min_count"], load["min_duration_s"] * 1e9, load["limit_s"] * 1e9))
+        report.facts({f"log {position}": log})
 
 
 def main() -> None:

@@ -28,6 +28,8 @@ CHILD = Path(__file__).with_name("child.py")
 ITEMISED = 100
 """Queries of each round whose parts are timed too, after the timed loop and apart from it."""
 
+PARTS_OF_A_QUERY = ("build_ms", "preprocess_ms", "model_ms", "rest_ms")
+
 _Scenario = ScenarioName | Literal["none"]
 
 
@@ -80,7 +82,7 @@ def _share(plan: MeasuringPlan, round_index: int) -> tuple[int, int]:
 def _expected(job: ServingJob) -> list[Key]:
     """Everything that a whole round reports."""
     keys: list[Key] = [(q, "none", 0) for q in ("import_ms", "load_ms", "first_call_ms", "memory_mib")]
-    keys += [(q, "single_stream", 1) for q in ("latency_ms", "throughput_rows_s", "cpu_ms", "build_ms", "preprocess_ms")]
+    keys += [(q, "single_stream", 1) for q in ("latency_ms", "throughput_rows_s", "cpu_ms", *PARTS_OF_A_QUERY)]
     keys += [("peak_memory_mib", "none", 1)]
     for size in _batch_sizes(job):
         keys += [("latency_ms", "multi_stream", size), ("peak_memory_mib", "none", size)]
@@ -104,9 +106,10 @@ def measure_round(job: ServingJob) -> tuple[Measurement, ...]:
     Returns
     -------
     tuple of Measurement
-        ``latency_ms`` (single stream; batches as multi stream), ``build_ms`` and ``preprocess_ms`` of some queries, ``cpu_ms``,
-        ``throughput_rows_s`` (single stream; offline with the largest batch), ``import_ms``, ``load_ms``, ``first_call_ms``,
-        ``memory_mib``, ``peak_memory_mib`` by batch size and, in round 0, ``size_mib``. Where the child gave no values, the
+        ``latency_ms`` (single stream; batches as multi stream), its parts of some queries (``build_ms``, ``preprocess_ms``,
+        ``model_ms``, ``rest_ms``), ``cpu_ms``, ``throughput_rows_s`` (single stream; offline with the largest batch),
+        ``import_ms``, ``load_ms``, ``first_call_ms``, ``memory_mib``, ``peak_memory_mib`` by batch size and, in round 0,
+        ``size_mib``. Where the child gave no values, the
         measurement has none and says why: a crash, a hang or a kill is a finding about the candidate, not an error of ours.
 
     Notes
@@ -160,6 +163,7 @@ def measure_round(job: ServingJob) -> tuple[Measurement, ...]:
         profile=job.profile,
         pinned=facts.get("pinned") or "not pinned: its threads need every usable core, or this platform cannot pin a process",
         load_average=load,
+        calibration_ms=float(facts.get("calibration_ms", "nan")),
     )
     out = []
     for key in _expected(job):

@@ -34,7 +34,7 @@ def combine(rounds: Sequence[Sequence[Measurement]]) -> tuple[Measurement, ...]:
     """
     groups: dict[tuple[Any, ...], list[Measurement]] = {}
     for m in (m for measured in rounds for m in measured):
-        alike = replace(m.conditions, pinned="", load_average=0.0, note="")
+        alike = replace(m.conditions, pinned="", load_average=0.0, note="", calibration_ms=0.0)
         groups.setdefault((m.candidate, m.dataset, m.quantity, alike), []).append(m)
     return tuple(_combined(group) for group in groups.values())
 
@@ -51,6 +51,8 @@ def _combined(group: Sequence[Measurement]) -> Measurement:
         load_average=max(loads, default=math.nan),
         note="; ".join(notes),
     )
+    units = [m.conditions.calibration_ms for m in group if not math.isnan(m.conditions.calibration_ms)]
+    conditions = replace(conditions, calibration_ms=float(np.median(units)) if units else math.nan)
     kept = good if 2 * len(failed) <= len(group) else []
     return replace(
         group[0],
@@ -135,10 +137,12 @@ def serving_records(measurements: Sequence[Measurement], *, kind: str, route: st
     """
     out = []
     for m in measurements:
-        timed = m.conditions.scenario in {"single_stream", "multi_stream"} and m.quantity in {
+        timed = m.conditions.scenario in {"single_stream", "multi_stream", "server"} and m.quantity in {
             "latency_ms",
             "build_ms",
             "preprocess_ms",
+            "model_ms",
+            "rest_ms",
         }
         statistics: tuple[Statistic, ...] = ("p50", "p95", "p99", "mean", "max") if timed else ("mean", "max")
         for statistic in statistics if m.values else ("mean",):

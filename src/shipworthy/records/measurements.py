@@ -36,6 +36,10 @@ class Conditions:
     """One-minute load average when the measurement began; ``nan`` where the platform has none."""
     note: str = ""
     """What else a reader should know: rows used more than once, how memory was read, rounds that failed."""
+    rate_per_s: float = 0.0
+    """Queries that arrive in a second, in the server scenario; 0 in the others."""
+    calibration_ms: float = math.nan
+    """Time of the calibration kernel in the same process; ``nan`` where it was not taken."""
 
     def comparable(self, other: Conditions) -> bool:
         """Whether machine, versions, threads and profile are the same."""

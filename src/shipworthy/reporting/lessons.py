@@ -25,6 +25,8 @@ SERVING_COLUMNS = {
     ("latency_ms", "p99", "single_stream"): "p99 (ms)",
     ("build_ms", "mean", "single_stream"): "of it building the row (ms)",
     ("preprocess_ms", "mean", "single_stream"): "of it preprocessing (ms)",
+    ("model_ms", "mean", "single_stream"): "of it the model (ms)",
+    ("rest_ms", "mean", "single_stream"): "of it the rest (ms)",
     ("import_ms", "mean", "none"): "import (ms)",
     ("load_ms", "mean", "none"): "load (ms)",
     ("first_call_ms", "mean", "none"): "first call (ms)",
