@@ -36,6 +36,8 @@ class Conditions:
     """One-minute load average when the measurement began; ``nan`` where the platform has none."""
     note: str = ""
     """What else a reader should know: rows used more than once, how memory was read, rounds that failed."""
+    recipe: str = ""
+    """The timing recipe of another system that was replayed; empty for a measurement of our own."""
 
     def comparable(self, other: Conditions) -> bool:
         """Whether machine, versions, threads and profile are the same."""
