@@ -317,7 +317,7 @@ _RECIPES = (
     Recipe(
         name="amlb_row",
         system="AMLB",
-        title="AMLB, one row",
+        title="AMLB (one row)",
         kind="one row",
         cites="openml/automlbenchmark: frameworks/shared/callee.py, measure_inference_times; frameworks/AutoGluon/exec.py",
         timed="predict_proba of a DataFrame of one row",
@@ -327,7 +327,7 @@ _RECIPES = (
     Recipe(
         name="amlb_batch",
         system="AMLB",
-        title="AMLB, 1,000 rows",
+        title="AMLB (1,000 rows)",
         kind="bulk",
         cites="openml/automlbenchmark: frameworks/shared/callee.py, measure_inference_times; amlb/results.py",
         timed="reading a Parquet file of 1,000 rows, and predict_proba of them",
@@ -398,7 +398,7 @@ _RECIPES = (
     Recipe(
         name="sklearn_atomic",
         system="scikit-learn's example",
-        title="scikit-learn's example, one row",
+        title="scikit-learn's example (one row)",
         kind="one row",
         cites="scikit-learn/scikit-learn: examples/applications/plot_prediction_latency.py, atomic_benchmark_estimator",
         timed="predict of one preprocessed row; no preprocessing",
@@ -408,7 +408,7 @@ _RECIPES = (
     Recipe(
         name="sklearn_bulk",
         system="scikit-learn's example",
-        title="scikit-learn's example, bulk",
+        title="scikit-learn's example (bulk)",
         kind="bulk",
         cites="scikit-learn/scikit-learn: examples/applications/plot_prediction_latency.py, bulk_benchmark_estimator",
         timed="predict of 100 preprocessed rows; no preprocessing",
@@ -418,7 +418,7 @@ _RECIPES = (
     Recipe(
         name="sklearn_throughput",
         system="scikit-learn's example",
-        title="scikit-learn's example, throughput",
+        title="scikit-learn's example (throughput)",
         kind="one row",
         cites="scikit-learn/scikit-learn: examples/applications/plot_prediction_latency.py, benchmark_throughputs",
         timed="predict of one and the same preprocessed row, for 0.1 s",
