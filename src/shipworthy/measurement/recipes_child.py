@@ -36,7 +36,7 @@ def read_rows(job: dict[str, Any], folder: Path) -> Rows:
         return pd.DataFrame(queries)
 
     held_out = frame(job["queries"])
-    files = [folder / f"rows{i}.parquet" for i in range(FILES)]
+    files = [folder / f"rows{i}.parquet" for i in range(FILES if "amlb_batch" in job["recipes"] else 0)]
     for i, path in enumerate(files):
         held_out.sample(ROWS_IN_FILE, replace=True, random_state=i).to_parquet(path, index=False)
     return Rows(held_out, frame(job["training"]), files, ROWS_IN_FILE, pd.read_parquet)

@@ -86,6 +86,9 @@ def replay(job: RecipeJob) -> tuple[Measurement, ...]:
     All recipes of a job run one after the other in one process, whose libraries have answered two rows before: these systems
     time models in the process that trained them. So no recipe is charged for imports, which makes the cold ones look better
     than in a fresh worker.
+
+    These systems hand over DataFrames. One of a single row takes longer to read than the dict that is a query of ours, so a
+    recipe of one row can tell *more* than one query takes.
     """
     if strange := [name for name in job.recipes if name not in RECIPES]:
         raise InputError(f"{strange[0]!r} is no timing recipe; the known ones are {', '.join(RECIPES)}")
