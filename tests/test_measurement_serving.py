@@ -415,8 +415,11 @@ def test_the_parts_of_a_vote_are_the_sum_of_its_members(monkeypatch):
         def transform(self, rows):
             return rows
 
+        def predict(self, rows):
+            return rows
+
     class Pipe:
-        steps = (("encode", Step()), ("none", "passthrough"), ("scale", Step()), ("model", object()))
+        steps = (("encode", Step()), ("none", "passthrough"), ("scale", Step()), ("model", Step()))
 
     class Frozen:
         estimator = Pipe()
@@ -429,8 +432,8 @@ def test_the_parts_of_a_vote_are_the_sum_of_its_members(monkeypatch):
 
     ticks = iter(range(100))
     monkeypatch.setattr(child.time, "perf_counter_ns", lambda: next(ticks))
-    assert child.itemise(Vote(), {}) == (2, 2, 2)
-    assert child.itemise(object(), {}) == (0, 0, 0)
+    assert child.itemise(Vote(), {}) == (2, 2, 2, 2)
+    assert child.itemise(object(), {}) == (0, 0, 0, 0)
 
 
 def test_threads_are_given_to_every_fitted_part():

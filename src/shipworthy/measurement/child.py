@@ -280,12 +280,13 @@ def measure_stream(job: dict[str, Any], model: Any, answer: Answer, queries: Seq
     report.values("cpu_ms", [cpu / 1e6 / len(taken)], "single_stream", 1)
     report.stage("timing the parts of a query")
     asked = queries[: job["itemised"]]
+    if not asked or not itemise(model, asked[0])[3]:
+        return  # it does not show its steps
     # The whole and its parts in turn, so that what slows the machine meets both; the rest is what the parts do not explain.
-    pairs = [(single_stream(answer, [query])[0], itemise(model, query)) for query in asked]
-    if pairs and pairs[0][1][3]:
-        for i, quantity in enumerate(("build_ms", "preprocess_ms", "model_ms")):
-            report.values(quantity, [parts[i] / 1e6 for _, parts in pairs], "single_stream", 1)
-        report.values("rest_ms", [max(0, whole - sum(parts[:3])) / 1e6 for whole, parts in pairs], "single_stream", 1)
+    pairs = [(single_stream(answer, [query])[0], itemise(model, query)[:3]) for query in asked]
+    for i, quantity in enumerate(("build_ms", "preprocess_ms", "model_ms")):
+        report.values(quantity, [parts[i] / 1e6 for _, parts in pairs], "single_stream", 1)
+    report.values("rest_ms", [max(0, whole - sum(parts)) / 1e6 for whole, parts in pairs], "single_stream", 1)
 
 
 def measure_batches(

@@ -21,7 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from shipworthy.measurement.machine import allowed_packages
+from shipworthy.measurement.machine import allowed_packages, library_versions, machine_fingerprint
+from shipworthy.records import Conditions
 
 Key = tuple[str, str, int]
 """Quantity, scenario, batch size."""
@@ -229,3 +230,36 @@ def reason(ending: Ending, facts: dict[str, Any], wrong: str, limit_s: float) ->
     if wrong or not facts.get("done"):
         return f"the serving process {wrong or 'ended'}{where}, though it ended with status 0{last}"
     return ""
+
+
+def conditions_of(facts: dict[str, Any], *, threads: int, seed: int, profile: str, load_average: float) -> Conditions:
+    """The conditions that all quantities of one child share.
+
+    Parameters
+    ----------
+    facts : dict
+        As from :func:`read_report`; ``facts["pinned"]`` is where the child ran, ``facts["calibration_ms"]`` what the kernel took.
+    threads, seed : int
+    profile : str
+    load_average : float
+        Before the child began.
+
+    Returns
+    -------
+    Conditions
+        Of no scenario, without warm-up, the garbage collector on.
+    """
+    return Conditions(
+        machine=machine_fingerprint(),
+        versions=", ".join(f"{k} {v}" for k, v in library_versions().items()),
+        threads=threads,
+        scenario="none",
+        batch_size=0,
+        seed=seed,
+        warm_up=0,
+        garbage_collector="on",
+        profile=profile,
+        pinned=facts.get("pinned") or "not pinned: its threads need every usable core, or this platform cannot pin a process",
+        load_average=load_average,
+        calibration_ms=float(facts.get("calibration_ms", 0.0)),
+    )

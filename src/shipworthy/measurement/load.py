@@ -19,8 +19,8 @@ from typing import Annotated, Literal
 import numpy as np
 from annotated_types import Ge, Gt
 
-from shipworthy.measurement.children import importable, read_report, reason, run_child
-from shipworthy.measurement.machine import exclusive, least_busy_cores, library_versions, load_average, machine_fingerprint
+from shipworthy.measurement.children import conditions_of, importable, read_report, reason, run_child
+from shipworthy.measurement.machine import exclusive, least_busy_cores, load_average
 from shipworthy.records import Conditions, Floats, InputError, Measurement, RequirementOutcome, Scenario
 
 LOAD_CHILD = Path(__file__).with_name("load_child.py")
@@ -199,20 +199,8 @@ def run_loads(job: LoadJob, loads: Sequence[Load]) -> tuple[LoadRun, ...]:
         ending = run_child(LOAD_CHILD, asked, job.threads, job.time_limit_s)
         _, facts, wrong = read_report(result)
     failure = reason(ending, facts, wrong, job.time_limit_s)
-    here = Conditions(
-        machine=machine_fingerprint(),
-        versions=", ".join(f"{k} {v}" for k, v in library_versions().items()),
-        threads=job.threads,
-        scenario="none",
-        batch_size=1,
-        seed=job.seed,
-        warm_up=job.warm_up,
-        garbage_collector="off",
-        profile=job.profile,
-        pinned=facts.get("pinned") or "not pinned: its threads need every usable core, or this platform cannot pin a process",
-        load_average=busy,
-        calibration_ms=float(facts.get("calibration_ms", "nan")),
-    )
+    here = conditions_of(facts, threads=job.threads, seed=job.seed, profile=job.profile, load_average=busy)
+    here = replace(here, warm_up=job.warm_up, garbage_collector="off")
     return tuple(_run(job, load, facts.get(f"log {i}"), here, failure) for i, load in enumerate(loads))
 
 

@@ -14,13 +14,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from shipworthy.measurement.children import Key, importable, read_report, reason, run_child
+from shipworthy.measurement.children import Key, conditions_of, importable, read_report, reason, run_child
 from shipworthy.measurement.machine import (
     exclusive,
     least_busy_cores,
-    library_versions,
     load_average,
-    machine_fingerprint,
 )
 from shipworthy.records import Conditions, Measurement, MeasuringPlan, ScenarioName
 
@@ -151,20 +149,7 @@ def measure_round(job: ServingJob) -> tuple[Measurement, ...]:
         )
         values, facts, wrong = read_report(result)
     failure = reason(ending, facts, wrong, plan.time_limit_s)
-    conditions = Conditions(
-        machine=machine_fingerprint(),
-        versions=", ".join(f"{k} {v}" for k, v in library_versions().items()),
-        threads=plan.threads,
-        scenario="none",
-        batch_size=0,
-        seed=job.seed,
-        warm_up=0,
-        garbage_collector="on",
-        profile=job.profile,
-        pinned=facts.get("pinned") or "not pinned: its threads need every usable core, or this platform cannot pin a process",
-        load_average=load,
-        calibration_ms=float(facts.get("calibration_ms", "nan")),
-    )
+    conditions = conditions_of(facts, threads=plan.threads, seed=job.seed, profile=job.profile, load_average=load)
     out = []
     for key in _expected(job):
         given, why = values.get(key, ()), ""

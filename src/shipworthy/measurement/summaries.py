@@ -51,8 +51,8 @@ def _combined(group: Sequence[Measurement]) -> Measurement:
         load_average=max(loads, default=math.nan),
         note="; ".join(notes),
     )
-    units = [m.conditions.calibration_ms for m in group if not math.isnan(m.conditions.calibration_ms)]
-    conditions = replace(conditions, calibration_ms=float(np.median(units)) if units else math.nan)
+    units = [m.conditions.calibration_ms for m in group if m.conditions.calibration_ms > 0]
+    conditions = replace(conditions, calibration_ms=float(np.median(units)) if units else 0.0)
     kept = good if 2 * len(failed) <= len(group) else []
     return replace(
         group[0],

@@ -28,6 +28,7 @@ from shipworthy.records.terms import (
     Task,
     digest,
 )
+from shipworthy.records.told import RecipeFinding, RecipeKind, Told
 from shipworthy.records.verdicts import Comparison, RequirementVerdict, Verdict
 
 __all__ = [
@@ -52,6 +53,8 @@ __all__ = [
     "Predictions",
     "Prices",
     "Quantity",
+    "RecipeFinding",
+    "RecipeKind",
     "Record",
     "Requirement",
     "RequirementOutcome",
@@ -63,6 +66,7 @@ __all__ = [
     "Statistic",
     "Study",
     "Task",
+    "Told",
     "Trained",
     "TrainingPlan",
     "Verdict",

@@ -38,8 +38,10 @@ class Conditions:
     """What else a reader should know: rows used more than once, how memory was read, rounds that failed."""
     rate_per_s: float = 0.0
     """Queries that arrive in a second, in the server scenario; 0 in the others."""
-    calibration_ms: float = math.nan
-    """Time of the calibration kernel in the same process; ``nan`` where it was not taken."""
+    calibration_ms: float = 0.0
+    """Time of the calibration kernel in the same process; 0 where it was not taken."""
+    recipe: str = ""
+    """The timing recipe of another system that was replayed; empty for a measurement of our own."""
 
     def comparable(self, other: Conditions) -> bool:
         """Whether machine, versions, threads and profile are the same."""

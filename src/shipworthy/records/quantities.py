@@ -78,6 +78,7 @@ QUANTITIES: Mapping[str, Quantity] = {
         Quantity("import_ms", "ms", False, "Importing what serving this artefact needs, in a fresh process.", label="importing"),
         Quantity("load_ms", "ms", False, "Reading the artefact from disk, after the imports.", label="loading"),
         Quantity("first_call_ms", "ms", False, "The first answer after loading."),
+        Quantity("told_ms", "ms", False, "Milliseconds a row, as another system's recipe would report it."),
         Quantity("throughput_rows_s", "rows/s", True, "Rows answered per second."),
         Quantity("memory_mib", "MiB", False, "Memory of a serving process above an idle interpreter, after the first call."),
         Quantity("peak_memory_mib", "MiB", False, "Highest memory above an idle interpreter while predicting."),

@@ -21,6 +21,7 @@ from shipworthy.reporting.lessons import (
     wide_table,
 )
 from shipworthy.reporting.page import build_report, verdict_cards
+from shipworthy.reporting.recipes import recipe_sentence, told_figure, told_table
 from shipworthy.reporting.tables import comparison_table, results_table
 
 __all__ = [
@@ -38,9 +39,12 @@ __all__ = [
     "latency_distribution",
     "pareto_front",
     "pick_cards",
+    "recipe_sentence",
     "requirement_matrix",
     "results_table",
     "serving_table",
+    "told_figure",
+    "told_table",
     "verdict_cards",
     "wide_table",
 ]
