@@ -31,7 +31,7 @@ from shipworthy.study.folder import (
 from shipworthy.study.ledger import Ledger
 from shipworthy.study.plan import Plan, plan_study
 from shipworthy.study.report import write_report
-from shipworthy.study.runner import Runner, default_workers, estimate_s
+from shipworthy.study.runner import Runner, default_workers
 from shipworthy.study.schema import as_yaml, read_study
 
 
@@ -194,10 +194,11 @@ def run_study(
         _tidy(folder, plan)
         here = {"machine": describe_machine(), "versions": library_versions(), "commit": commit_of_sources(), "workers": chosen}
         _note_environment(folder, question, {"began": now.isoformat(timespec="seconds"), **here})
-        if announce:
-            announce(str(folder), estimate_s(plan, bench, chosen))
         with Ledger(folder / "ledger.sqlite") as ledger:
-            failed = Runner(plan, bench, ledger, chosen, show or (lambda _share, _left, _doing: None)).run()
+            runner = Runner(plan, bench, ledger, chosen, show or (lambda _share, _left, _doing: None))
+            if announce:
+                announce(str(folder), runner.left_s)
+            failed = runner.run()
         _collect(bench, plan)
         if any(plan.last.notebook in f for f in failed) or not _readable(Run(folder, question)):
             # The notebook that shows the judgement failed; the judgement itself is still owed.
