@@ -564,6 +564,13 @@ def test_the_report_says_what_is_missing(troubled):
     assert any("no room for a tree" in sentence for sentence in missing)
 
 
+def test_without_an_ensemble_the_verdicts_are_a_table_without_rows(troubled, run):
+    """A study that judges nobody gives the same columns as one that does, so what asks for them need not ask first."""
+    nobody = troubled.run.verdicts()
+    assert nobody.empty
+    assert list(nobody.columns) == list(run.verdicts().columns)
+
+
 def test_the_ledger_says_what_failed(troubled):
     """The ledger marks the notebooks and the units that failed, and only those."""
     assert {name.split("/")[-1] for (name,) in ledger(troubled.run, "select name from notebooks where status = 'failed'")} == {

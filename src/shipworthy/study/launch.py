@@ -88,23 +88,27 @@ def _readable(run: Run) -> bool:
     return True
 
 
-def _check_rows(study: Study) -> None:
+def _check_rows(study: Study, where: str) -> None:
     """Refuse, before anything is written, rows and folds that a data set cannot be split into.
 
     Raises
     ------
     InputError
-        From the data set, naming what cannot be.
+        Naming the file (``where``), the data set, and what cannot be.
     """
     from shipworthy import candidates, datasets
 
     for arm in arms_of(study):
         plan = arm.training
         rows = {"max_train_rows": plan.max_train_rows, "max_test_rows": plan.max_test_rows, "folds": plan.folds}
-        dataset = datasets.load(arm.dataset, seed=arm.seed, **rows)
+        try:
+            dataset = datasets.load(arm.dataset, seed=arm.seed, **rows)
+        except InputError as error:
+            raise InputError(f"{where}: on {arm.title}: {error}") from None
         for name in study.candidates:
             if dataset.task not in candidates.get(name).tasks:
-                raise InputError(f"{name} cannot do {dataset.task}, the task of {arm.dataset}; leave it or the data set out")
+                problem = f"{name} cannot do {dataset.task}, the task of {arm.dataset}; leave it or the data set out"
+                raise InputError(f"{where}: {problem}")
 
 
 def _write_plan(folder: Path, workers: int) -> None:
@@ -183,7 +187,7 @@ def run_study(
     # A chain a data set and seed: more workers than chains would have nothing to do.
     chosen = min(chosen, len(arms_of(question)))
     now = datetime.now(UTC)
-    _check_rows(question)
+    _check_rows(question, study)
     folder, _ = find_or_make(question, outputs, fresh=fresh, now=now)
     with locked(folder):
         write_atomically(folder / STUDY_FILE, as_yaml(question))
