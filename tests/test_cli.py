@@ -170,6 +170,13 @@ def test_a_bad_study_is_refused_before_anything_is_written(command, tmp_path, ol
     assert everything_in(tmp_path) == ["bad.yaml"]
 
 
+def test_too_few_rows_are_refused_before_anything_is_written(command, tmp_path):
+    """Rows that a data set cannot be split into are refused with the file, the data set and the field, and no folder is made."""
+    path = bad_study(tmp_path, "max_train_rows: 0 ", "max_train_rows: 3 ")
+    assert_refused(command("run", path), "bad.yaml: on breast_cancer, seed 0: max_train_rows: 3 rows", "ask for more rows")
+    assert everything_in(tmp_path) == ["bad.yaml"]
+
+
 def test_fewer_than_no_workers_are_refused(command, tmp_path):
     """A count of workers below 0 is refused."""
     assert_refused(command("run", "quick", "--workers", "-1"), "--workers")

@@ -240,6 +240,24 @@ def test_a_data_set_that_does_not_exist_stops_every_notebook_at_once(name, tmp_p
     assert not outputs.exists() or not list((outputs / "lab" / "parts").iterdir())
 
 
+@pytest.mark.notebooks
+@pytest.mark.parametrize("exercise", EXERCISES, ids=lambda p: p.stem)
+def test_an_exercise_refuses_at_once_what_its_parameters_do_not_admit(exercise, tmp_path):
+    """Under plain papermill an exercise stops in its first cell at a name, a number or a candidate that cannot be."""
+    for number, (name, value, reason) in enumerate(
+        [
+            ("querys", "700", "has no parameter 'querys'"),
+            ("queries", "5", "out of its range"),
+            ("candidate", "nope", "no candidate"),
+        ]
+    ):
+        target = tmp_path / f"{number}.ipynb"
+        done = papermill_cli(exercise, target, tmp_path / "outputs", tmp_path, "-p", name, value)
+        assert done.returncode != 0
+        assert_stopped_at_once(target, reason)
+    assert not list((tmp_path / "outputs").glob("lab/parts/*"))
+
+
 # The workshop, without a kernel ---------------------------------------------------------------------------------------------
 
 

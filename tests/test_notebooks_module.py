@@ -653,6 +653,10 @@ def test_the_suite_is_found_and_named(tmp_path, monkeypatch):
     monkeypatch.setattr(shelf, "folder", lambda: tmp_path)
     assert notebooks.names() == ("a_tour", "b")
     assert tmp_path / "b.ipynb" == notebooks.path("b")
+    assert notebooks.path("workshop/solutions/c") == tmp_path / "workshop" / "solutions" / "c.ipynb"
+    for stranger in ("workshop/solutions/d", "workshop/c", "../b"):
+        with pytest.raises(InputError, match="no notebook"):
+            notebooks.path(stranger)
     with pytest.raises(InputError, match=r"no notebook 'a_tuor' \(did you mean 'a_tour'\?\); notebooks are: a_tour, b\."):
         notebooks.path("a_tuor")
 

@@ -361,6 +361,19 @@ def test_running_again_does_nothing_again(run, small, place):
     assert (run.folder / "report.html").read_bytes() == report
 
 
+def test_what_is_expected_of_a_run_that_is_done_is_nothing(run, small, place):
+    """What is announced before a run, and the bar's first word, count what is done: of a completed study nothing is left."""
+    announced, left = [], []
+    run_study(
+        str(small),
+        outputs=place / "out",
+        announce=lambda folder, seconds: announced.append((folder, seconds)),
+        show=lambda _share, seconds, _doing: left.append(seconds),
+    )
+    assert announced == [(str(run.folder), 0.0)]
+    assert set(left) == {0.0}
+
+
 def test_what_is_damaged_is_completed_by_running_again(run, small, place):
     """The remedy that is given for a damaged verdicts.json, records.parquet or environment.json works: run the study again."""
     kept = {name: (run.folder / name).read_bytes() for name in ("verdicts.json", "records.parquet", "environment.json")}
@@ -549,6 +562,13 @@ def test_the_report_says_what_is_missing(troubled):
         assert said in html, said
     missing = json.loads((troubled.run.folder / "verdicts.json").read_text(encoding="utf-8"))["missing"]
     assert any("no room for a tree" in sentence for sentence in missing)
+
+
+def test_without_an_ensemble_the_verdicts_are_a_table_without_rows(troubled, run):
+    """A study that judges nobody gives the same columns as one that does, so what asks for them need not ask first."""
+    nobody = troubled.run.verdicts()
+    assert nobody.empty
+    assert list(nobody.columns) == list(run.verdicts().columns)
 
 
 def test_the_ledger_says_what_failed(troubled):

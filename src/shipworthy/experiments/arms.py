@@ -6,6 +6,7 @@ This module does *not* know what is done with an arm, or where its results are k
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
@@ -80,6 +81,8 @@ def sentence(error: ValidationError, where: str) -> str:
         "missing_argument": "is missing; add it",
         "missing_keyword_only_argument": "is missing; add it",
     }.get(first["type"], f"{first['msg'][0].lower()}{first['msg'][1:]}{shown}")
+    if any(isinstance(end, float) and math.isinf(end) for end in first.get("ctx", {}).values()):
+        message = f"must be a finite number{shown}"
     more = f" (and {len(complaints) - 1} more)" if len(complaints) > 1 else ""
     return f"{where}: {place} {message}{more}" if place else f"{where}: {message}{more}"
 

@@ -54,7 +54,7 @@ def path(name: str) -> Path:
     Parameters
     ----------
     name : str
-        One of :func:`names`.
+        One of :func:`names`, or ``workshop/exercises/`` or ``workshop/solutions/`` and the name of a notebook there.
 
     Returns
     -------
@@ -63,10 +63,12 @@ def path(name: str) -> Path:
     Raises
     ------
     InputError
-        If there is no such notebook; the message lists those that exist.
+        If there is no such notebook; the message lists those of the suite.
     """
     known = names()
-    if name not in known:
+    room, _, stem = name.rpartition("/")
+    workshop = room in {"workshop/exercises", "workshop/solutions"} and (folder() / room / f"{stem}.ipynb").is_file()
+    if name not in known and not workshop:
         raise InputError(f"There is no notebook {name!r}{suggestion(name, known)}; notebooks are: {', '.join(known) or 'none'}.")
     return folder() / f"{name}.ipynb"
 

@@ -108,16 +108,19 @@ def times(value: float) -> str:
 def rounded(value: float, low: float, high: float) -> tuple[str, str, str]:
     """A positive estimate and the ends of its interval, with no more digits than the interval's width allows.
 
+    As in the sentence of the verdict that stands beside it.
+
     Examples
     --------
-    >>> rounded(7.34, 4.98, 10.9), rounded(1.121, 1.117, 1.126)
-    (('7', '5', '11'), ('1.12', '1.12', '1.13'))
+    >>> rounded(7.34, 4.98, 10.9), rounded(1.121, 1.117, 1.126), rounded(21.85, 5.02, 50.6)
+    (('7', '5', '11'), ('1.12', '1.12', '1.13'), ('20', '5', '50'))
     """
     if not (math.isfinite(low) and math.isfinite(high) and 0 < value < math.inf and high > low):
         return number(value, 2), number(low, 2), number(high, 2)
     size = math.floor(math.log10(value))
     place = max(size - 2, min(size, math.floor(math.log10((high - low) / 2))))
-    texts = [number(x, math.floor(math.log10(x)) - place + 1) if x >= 10**place else number(x, 1) for x in (value, low, high)]
+    places = [min(place, math.floor(math.log10(x))) if x > 0 else place for x in (value, low, high)]
+    texts = [f"{round(x, -at):,.{max(0, -at)}f}" for x, at in zip((value, low, high), places, strict=True)]
     return texts[0], texts[1], texts[2]
 
 

@@ -174,7 +174,7 @@ class Run:
         """One row for each ensemble, data set, level and baseline: the answer, its reason, gain and ratios with intervals."""
         import pandas as pd
 
-        rows = []
+        rows: list[dict[str, Any]] = []
         for v in self.assessment().verdicts:
             facts = {"dataset": v.dataset, "level": v.level, "candidate": v.candidate, "answer": v.answer, "reason": v.reason}
             for c in v.comparisons:
@@ -184,7 +184,10 @@ class Run:
                 rows.append({**row, "deciding_test": c.gain.how})
             if not v.comparisons:
                 rows.append(facts)
-        return pd.DataFrame(rows)
+        # Named here, so that a study without a verdict can be asked for the same columns.
+        numbers = [f"{name}{end}" for name in ("gain", "latency_ratio", "memory_ratio") for end in ("", "_low", "_high")]
+        columns = ["dataset", "level", "candidate", "answer", "reason", "baseline", "baseline_role", "metric", *numbers]
+        return pd.DataFrame(rows, columns=[*columns, "deciding_test"])
 
     def predictions(self) -> pd.DataFrame:
         """What every candidate said of every row that it did not train on.
@@ -209,7 +212,8 @@ class Run:
                     frame.insert(0, "candidate", path.stem)
                     frame.insert(0, "arm", path.parent.name)
                     frames.append(frame)
-        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+        nothing = pd.DataFrame(columns=["arm", "candidate", "rows", "row", "y"])
+        return pd.concat(frames, ignore_index=True) if frames else nothing
 
     def picks(self) -> list[dict[str, Any]]:
         """For each data set and level: what a benchmark-chaser would ship, and what the requirements would."""

@@ -31,7 +31,7 @@ from shipworthy.study.folder import (
 from shipworthy.study.ledger import Ledger
 from shipworthy.study.plan import Plan, plan_study
 from shipworthy.study.report import write_report
-from shipworthy.study.runner import Runner, default_workers, estimate_s
+from shipworthy.study.runner import Runner, default_workers
 from shipworthy.study.schema import as_yaml, read_study
 
 
@@ -88,23 +88,27 @@ def _readable(run: Run) -> bool:
     return True
 
 
-def _check_rows(study: Study) -> None:
+def _check_rows(study: Study, where: str) -> None:
     """Refuse, before anything is written, rows and folds that a data set cannot be split into.
 
     Raises
     ------
     InputError
-        From the data set, naming what cannot be.
+        Naming the file (``where``), the data set, and what cannot be.
     """
     from shipworthy import candidates, datasets
 
     for arm in arms_of(study):
         plan = arm.training
         rows = {"max_train_rows": plan.max_train_rows, "max_test_rows": plan.max_test_rows, "folds": plan.folds}
-        dataset = datasets.load(arm.dataset, seed=arm.seed, **rows)
+        try:
+            dataset = datasets.load(arm.dataset, seed=arm.seed, **rows)
+        except InputError as error:
+            raise InputError(f"{where}: on {arm.title}: {error}") from None
         for name in study.candidates:
             if dataset.task not in candidates.get(name).tasks:
-                raise InputError(f"{name} cannot do {dataset.task}, the task of {arm.dataset}; leave it or the data set out")
+                problem = f"{name} cannot do {dataset.task}, the task of {arm.dataset}; leave it or the data set out"
+                raise InputError(f"{where}: {problem}")
 
 
 def _write_plan(folder: Path, workers: int) -> None:
@@ -183,7 +187,7 @@ def run_study(
     # A chain a data set and seed: more workers than chains would have nothing to do.
     chosen = min(chosen, len(arms_of(question)))
     now = datetime.now(UTC)
-    _check_rows(question)
+    _check_rows(question, study)
     folder, _ = find_or_make(question, outputs, fresh=fresh, now=now)
     with locked(folder):
         write_atomically(folder / STUDY_FILE, as_yaml(question))
@@ -194,10 +198,11 @@ def run_study(
         _tidy(folder, plan)
         here = {"machine": describe_machine(), "versions": library_versions(), "commit": commit_of_sources(), "workers": chosen}
         _note_environment(folder, question, {"began": now.isoformat(timespec="seconds"), **here})
-        if announce:
-            announce(str(folder), estimate_s(plan, bench, chosen))
         with Ledger(folder / "ledger.sqlite") as ledger:
-            failed = Runner(plan, bench, ledger, chosen, show or (lambda _share, _left, _doing: None)).run()
+            runner = Runner(plan, bench, ledger, chosen, show or (lambda _share, _left, _doing: None))
+            if announce:
+                announce(str(folder), runner.left_s)
+            failed = runner.run()
         _collect(bench, plan)
         if any(plan.last.notebook in f for f in failed) or not _readable(Run(folder, question)):
             # The notebook that shows the judgement failed; the judgement itself is still owed.

@@ -143,6 +143,12 @@ class Runner:
         self._executing: set[str] = set()
         self._began = clock()
         self._kept_at = -1.0
+        self._enter_plan()
+
+    @property
+    def left_s(self) -> float:
+        """Wall seconds that the plan should still take; before the first step, what is told to the person who waits."""
+        return self.works.left_s()
 
     def run(self) -> list[str]:
         """Execute every step that is not done.
@@ -157,7 +163,6 @@ class Runner:
         InterruptedRunError
             On Ctrl-C, after every kernel is gone.
         """
-        self._enter_plan()
         failed: list[str] = []
         pool = ThreadPoolExecutor(max_workers=self.workers, thread_name_prefix="notebook")
         try:
@@ -195,7 +200,9 @@ class Runner:
         ledger.plan((u.name, u.kind, u.arm.key, u.candidate, u.round_index, step.name) for step in plan.steps for u in step.units)
         for name, seconds in self.works.look():
             ledger.unit(name, "done", seconds)
-        self.works.executed = {s.name for s in plan.steps if s is not plan.last and step_done(self.bench, ledger, s)}
+        done = {s.name for s in plan.steps if step_done(self.bench, ledger, s)}
+        # The last step looks at all the others, so it is done only where each of them is.
+        self.works.executed = done if len(done) == len(plan.steps) else done - {plan.last.name}
 
     def _chain(self, steps: Sequence[Step]) -> list[str]:
         """Execute steps one after another, in a thread; what failed, a sentence each."""
@@ -215,7 +222,7 @@ class Runner:
         for name, seconds in self.works.look():
             self.works.fresh.add(name)
             self.ledger.unit(name, "done", seconds)
-        left = self.works.left_s()
+        left = self.left_s
         elapsed = self.clock() - self._began
         share = elapsed / (elapsed + left) if elapsed + left > 0 else 1.0
         self.show(share, left, doing)
@@ -228,9 +235,3 @@ def default_workers() -> int:
     """How many notebooks train side by side when nothing is said: the cores that we may use, four at most."""
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(4, usable))
-
-
-def estimate_s(plan: Plan, bench: Workbench, workers: int) -> float:
-    """Wall seconds that a plan should take from here, for the sentence that is printed before it starts."""
-    done = [u.name for step in plan.steps for u in step.units if bench.done(u)]
-    return expected_wall_seconds(plan, workers, done, slowness=machine_slowness())

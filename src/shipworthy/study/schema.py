@@ -191,7 +191,8 @@ def _problems(study: Study) -> list[tuple[tuple[Any, ...], str]]:
         try:
             attempt()
         except InputError as error:
-            found.append((field, str(error)))
+            # The field is told already; and a study has no parameters.
+            found.append((field, str(error).removeprefix(f"{field[0]}: ").removeprefix("parameters: ")))
 
     if not NAME.fullmatch(study.name):
         found.append((("name",), f"{study.name!r:.80} cannot name a folder; use letters, digits, _ and - (64 at most)"))
