@@ -43,7 +43,7 @@ def test_as_many_different_rows_are_drawn_as_there_are(bench, queries, size, dif
     """Queries and every repeat of a batch have rows of their own while the test rows last, and their number is on record."""
     arm = small_arm("breast_cancer", queries=queries, batch_sizes=[size])
     unit = bench.queries_unit(arm)
-    bench.make(unit, latency_and_memory._draw_queries(bench, arm))
+    bench.make(unit, latency_and_memory.draw_queries(bench, arm))
     drawn = bench.read(unit, "queries.json")
     assert len({json.dumps(q) for q in drawn}) == len(drawn) >= max(different, in_batches)
     assert latency_and_memory.different_rows(bench, arm) == different

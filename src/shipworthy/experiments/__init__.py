@@ -9,17 +9,20 @@ from shipworthy.experiments.accuracy import compare_accuracy, out_of_fold_scores
 from shipworthy.experiments.arms import Arm, arms_of, make_arm
 from shipworthy.experiments.ensembles import build_ensembles, kinds, member_correlations
 from shipworthy.experiments.feasibility import Assessment, assess, lab_study
-from shipworthy.experiments.latency_and_memory import different_rows, measure_latency_and_memory, samples_of
+from shipworthy.experiments.latency_and_memory import different_rows, measure_latency_and_memory, measurements_of, samples_of
+from shipworthy.experiments.latency_and_throughput import UnderLoad, filling_rows, measure_under_load, open_load, under_load
 from shipworthy.experiments.single_models import describe_rows, train_single_models
 from shipworthy.experiments.workbench import UnitsFailedError, Workbench, outputs_folder
-from shipworthy.records import InputError, MeasuringPlan, TrainingPlan
+from shipworthy.records import InputError, LoadPlan, MeasuringPlan, TrainingPlan
 
 __all__ = [
     "Arm",
     "Assessment",
     "InputError",
+    "LoadPlan",
     "MeasuringPlan",
     "TrainingPlan",
+    "UnderLoad",
     "UnitsFailedError",
     "Workbench",
     "arms_of",
@@ -28,14 +31,19 @@ __all__ = [
     "compare_accuracy",
     "describe_rows",
     "different_rows",
+    "filling_rows",
     "kinds",
     "lab_study",
     "make_arm",
     "measure_latency_and_memory",
+    "measure_under_load",
+    "measurements_of",
     "member_correlations",
+    "open_load",
     "out_of_fold_scores",
     "outputs_folder",
     "paired_gains",
     "samples_of",
     "train_single_models",
+    "under_load",
 ]

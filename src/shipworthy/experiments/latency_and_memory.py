@@ -29,7 +29,9 @@ WAITS = "waits.jsonl"
 """File of a run folder with a line for each time that measuring waited for another measurement on the machine to end."""
 
 
-def _draw_queries(bench: Workbench, arm: Arm) -> Callable[[Path], None]:
+def draw_queries(bench: Workbench, arm: Arm) -> Callable[[Path], None]:
+    """The work of an arm's unit of queries: raw test rows in random order, as many as its measuring plan asks for at once."""
+
     def work(folder: Path) -> None:
         dataset = bench.dataset(arm)
         plan, test = arm.measuring, dataset.split.test
@@ -126,7 +128,7 @@ def measure_latency_and_memory(bench: Workbench, arm: Arm, names: Sequence[str],
     from shipworthy.measurement.machine import PATIENCE_S
 
     chosen = {c.name: c for c in ensure_trained(bench, arm, names)}
-    bench.make(bench.queries_unit(arm), _draw_queries(bench, arm))
+    bench.make(bench.queries_unit(arm), draw_queries(bench, arm))
     # Who has nothing to measure does not wait for those who have.
     if units := [u for u in bench.measure_units(arm, chosen) if not bench.done(u)]:
         asked = time.time()

@@ -33,6 +33,12 @@ NOTEBOOK_OF = {
     "accuracy": "03_compare_accuracy",
     "queries": "04_measure_latency_and_memory",
     "measure": "04_measure_latency_and_memory",
+    "curve": "05_latency_and_throughput",
+    "threads": "05_latency_and_throughput",
+    "rates": "05_latency_and_throughput",
+    "imports": "05_latency_and_throughput",
+    "recipes": "05_latency_and_throughput",
+    "portability": "05_latency_and_throughput",
     "assess": "feasibility_report",
 }
 """The notebook whose source is part of a unit's identity."""
@@ -206,6 +212,15 @@ class Workbench:
         """The measuring units in the order in which they run: every candidate once a round, so that drift hits all alike."""
         names = list(names)
         return [self.measure_unit(arm, name, r) for r in range(arm.measuring.rounds) for name in names]
+
+    def load_unit(self, kind: str, arm: Arm, candidate: str, how: tuple[object, ...], round_index: int = -1) -> Unit:
+        """A unit that measures a candidate under load on this machine; ``how`` holds what it does beyond the measuring plan."""
+        from shipworthy.measurement.machine import library_versions, machine_fingerprint
+
+        built_on = (self.fit_unit(arm, candidate).identity, self.queries_unit(arm).identity)
+        machine = (machine_fingerprint(), sorted(library_versions().items()))
+        plan = (arm.measuring.threads, arm.measuring.warm_up, arm.measuring.time_limit_s)
+        return self._unit(kind, arm, candidate, *built_on, *plan, *how, *machine, round_index=round_index)
 
     # -- done or absent ------------------------------------------------------------------------------------------------
 

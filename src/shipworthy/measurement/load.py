@@ -290,14 +290,19 @@ class RateSearch:
         if self.failure:
             return f"{candidate}: no rate was found, because {self.failure}."
         if not self.highest:
-            lowest = f"{self.lowest_not_met:,.3g}"
+            lowest = _rate(self.lowest_not_met)
             return f"{candidate} was not shown to keep {limit} at {lowest} queries/s, the lowest rate tried."
-        text = f"{candidate} keeps {limit} at {self.highest:,.3g} queries/s"
+        text = f"{candidate} keeps {limit} at {_rate(self.highest)} queries/s"
         if self.lowest_not_met == float("inf"):
             return f"{text}, the highest rate tried."
         worst = min((t for t in self.trials if t.outcome != "met"), key=lambda t: t.rate_per_s)
         how = "misses it" if worst.outcome == "missed" else "is not shown to"
-        return f"{text}, and {how} at {self.lowest_not_met:,.3g}."
+        return f"{text}, and {how} at {_rate(self.lowest_not_met)}."
+
+
+def _rate(per_s: float) -> str:
+    """Queries a second: whole above a hundred, three digits below."""
+    return f"{per_s:,.0f}" if per_s >= 100 else f"{per_s:.3g}"
 
 
 def judge_rate(run: LoadRun, percentile: float, limit_ms: float) -> RateTrial:

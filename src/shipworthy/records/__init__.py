@@ -13,7 +13,7 @@ from shipworthy.records.candidates import Candidate, Costs, Ingredients, Trained
 from shipworthy.records.data import Dataset, Predictions, Roles, Split
 from shipworthy.records.measurements import Conditions, Interval, Measurement, PercentileBound, Record
 from shipworthy.records.quantities import QUANTITIES, Quantity
-from shipworthy.records.study import MeasuringPlan, Prices, Requirement, Scenario, Study, TrainingPlan
+from shipworthy.records.study import LoadPlan, MeasuringPlan, Prices, Requirement, Scenario, Study, TrainingPlan
 from shipworthy.records.terms import (
     FORBID_UNKNOWN,
     Answer,
@@ -47,6 +47,7 @@ __all__ = [
     "Interval",
     "Ints",
     "Kind",
+    "LoadPlan",
     "Measurement",
     "MeasuringPlan",
     "PercentileBound",

@@ -128,6 +128,51 @@ class MeasuringPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LoadPlan:
+    """How deeply the candidates that are named are measured under load, by batch size and by threads.
+
+    Parameters
+    ----------
+    candidates : tuple of str
+        Nothing is measured under load where this is empty.
+    datasets : tuple of str
+        Empty means all of the study.
+    curve_batch_sizes : tuple of int
+        Rows in one call.
+    curve_calls, curve_rows : int
+        Each size is called at least so often, and often enough to answer so many rows.
+    curve_rounds : int
+        Fresh processes a candidate, interleaved.
+    load_queries : int
+        Arrivals of each rate that is tried; 662 is the fewest that allow one query over a p99 limit.
+    load_seconds : float
+        Least duration of each rate that is tried, beside the count.
+    rate_trials : int
+        Rates that are tried at most.
+    latency_limit_ms : float
+        That p99 must keep, counted from when a query was due.
+    """
+
+    __pydantic_config__ = FORBID_UNKNOWN
+    candidates: tuple[str, ...] = ()
+    datasets: tuple[str, ...] = ()
+    curve_batch_sizes: Annotated[tuple[Annotated[int, Ge(1), Le(1_000_000)], ...], MinLen(3)] = (
+        1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096,
+    )  # fmt: skip
+    curve_calls: Annotated[int, Ge(1), Le(10_000)] = 5
+    curve_rows: Annotated[int, Ge(1), Le(1_000_000)] = 128
+    curve_rounds: Annotated[int, Ge(1), Le(50)] = 2
+    load_queries: Annotated[int, Ge(20), Le(1_000_000)] = 662
+    load_seconds: Annotated[float, Ge(0), Le(3600)] = 0.0
+    rate_trials: Annotated[int, Ge(1), Le(20)] = 3
+    latency_limit_ms: Annotated[float, Gt(0), Le(1_000_000)] = 50.0
+
+    def calls(self, batch_size: int) -> int:
+        """Calls of one round with so many rows each."""
+        return max(self.curve_calls, -(-self.curve_rows // batch_size))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Study:
     """The whole question in one object.
 
@@ -149,4 +194,5 @@ class Study:
     prices: Prices
     training: TrainingPlan = TrainingPlan()
     measuring: MeasuringPlan = MeasuringPlan()
+    load: LoadPlan = LoadPlan()
     sweep: dict[str, Annotated[tuple[int | float, ...], MinLen(1)]] = field(default_factory=dict)

@@ -20,6 +20,7 @@ from shipworthy.reporting.lessons import (
     serving_table,
     wide_table,
 )
+from shipworthy.reporting.load import batch_curve, latency_by_rate, load_table, why_a_mean_lies
 from shipworthy.reporting.page import build_report, verdict_cards
 from shipworthy.reporting.recipes import recipe_sentence, told_figure, told_table
 from shipworthy.reporting.tables import comparison_table, results_table
@@ -31,12 +32,15 @@ __all__ = [
     "accuracy_against_cost",
     "accuracy_intervals",
     "accuracy_table",
+    "batch_curve",
     "build_report",
     "comparison_table",
     "cost_per_row",
     "facts_table",
     "gain_intervals",
+    "latency_by_rate",
     "latency_distribution",
+    "load_table",
     "pareto_front",
     "pick_cards",
     "recipe_sentence",
@@ -46,5 +50,6 @@ __all__ = [
     "told_figure",
     "told_table",
     "verdict_cards",
+    "why_a_mean_lies",
     "wide_table",
 ]

@@ -13,6 +13,7 @@ from typing import Any
 
 from shipworthy.experiments.accuracy import accuracy_units
 from shipworthy.experiments.arms import Arm, arms_of
+from shipworthy.experiments.latency_and_throughput import loaded_arms, units_under_load
 from shipworthy.experiments.workbench import Unit, Workbench
 from shipworthy.records import Study
 
@@ -20,6 +21,7 @@ TRAIN = "01_train_single_models"
 BUILD = "02_build_ensembles"
 ACCURACY = "03_compare_accuracy"
 MEASURE = "04_measure_latency_and_memory"
+LOAD = "05_latency_and_throughput"
 REPORT = "feasibility_report"
 
 KERNEL_S = 2.4
@@ -47,6 +49,9 @@ QUERY_MS = {
 
 CHILD_S = 1.1
 """Seconds of a measuring child apart from its queries: start, imports, load, warm-up, memory, batches."""
+
+CALL_ROW_S = 0.00003
+"""Seconds of one row in a call of thousands, the turning of a dict into a row included."""
 
 NUMBERS_ONLY = 0.5
 """A data set of few rows with numbers only costs about half as much to query."""
@@ -179,6 +184,12 @@ def plan_study(bench: Workbench, study: Study) -> Plan:
         exclusive.append(Step(MEASURE, arm, {**rows, **swept, **how, "candidates": names}, measured, exclusive=True))
         for unit in (*fits.values(), *scored, *measured):
             seconds[unit.name] = expected_seconds(unit)
+    for arm in loaded_arms(study):
+        there = {"dataset": arm.dataset, "seed": arm.seed, "run_folder": str(bench.folder.resolve()), **asdict(arm.training)}
+        units = tuple(units_under_load(bench, arm, study.load.candidates, study.load, study.traffic_queries_s))
+        values = {**there, "factor": arm.factor, "level": arm.level, "candidates": list(study.load.candidates)}
+        exclusive.append(Step(LOAD, arm, values, units, exclusive=True))
+        seconds |= {unit.name: expected_load_seconds(unit, study) for unit in units}
     last = Step(REPORT, None, {"run_folder": str(bench.folder.resolve())}, ())
     # The longest chain first: two workers then end at about the same time.
     longest = sorted(chains.values(), key=lambda c: -sum(seconds[u.name] for s in c for u in s.units))
@@ -187,8 +198,6 @@ def plan_study(bench: Workbench, study: Study) -> Plan:
 
 def expected_seconds(unit: Unit) -> float:
     """What a unit should take on the machine that the figures above were measured on."""
-    from shipworthy import candidates
-
     arm = unit.arm
     rows = (arm.training.max_train_rows or 30_000) / 8000
     small = arm.dataset == "breast_cancer"
@@ -200,11 +209,31 @@ def expected_seconds(unit: Unit) -> float:
     if unit.kind == "accuracy":
         return 0.05 if small else 0.3 * (arm.training.max_test_rows or 40_000) / 10_000
     if unit.kind == "measure":
-        members = candidates.get(unit.candidate).members
-        query_ms = sum(QUERY_MS.get(m, 2.0) for m in members or (unit.candidate,)) * (1.2 if members else 1.0)
-        query_ms *= NUMBERS_ONLY if small else 1.0
-        return CHILD_S + arm.measuring.queries / arm.measuring.rounds * query_ms / 1000
+        return CHILD_S + arm.measuring.queries / arm.measuring.rounds * expected_query_ms(unit) / 1000
     return 0.5
+
+
+def expected_query_ms(unit: Unit) -> float:
+    """What one query of a unit's candidate should take on the machine that the figures above were measured on."""
+    from shipworthy import candidates
+
+    members = candidates.get(unit.candidate).members
+    query_ms = sum(QUERY_MS.get(m, 2.0) for m in members or (unit.candidate,)) * (1.2 if members else 1.0)
+    return query_ms * (NUMBERS_ONLY if unit.arm.dataset == "breast_cancer" else 1.0)
+
+
+def expected_load_seconds(unit: Unit, study: Study) -> float:
+    """What a unit under load should take there."""
+    load, query_s = study.load, expected_query_ms(unit) / 1000
+    per_curve = sum(load.calls(size) * (query_s + size * CALL_ROW_S) for size in load.curve_batch_sizes)
+    if unit.kind == "curve":
+        return CHILD_S + per_curve
+    if unit.kind == "threads":
+        return 2 * CHILD_S + 1.5 * load.curve_rows * query_s + 2 * load.curve_calls * max(load.curve_batch_sizes) * CALL_ROW_S
+    if unit.kind == "rates":
+        arrivals = load.load_queries / study.traffic_queries_s + (load.rate_trials - 1) * 1.3 * load.load_queries * query_s
+        return (1 + load.rate_trials) * CHILD_S + 200 * query_s + max(arrivals, load.rate_trials * load.load_seconds)
+    return {"imports": 2.0, "recipes": 3.0 + 500 * query_s, "portability": 3 * CHILD_S + 600 * query_s}[unit.kind]
 
 
 def expected_wall_seconds(

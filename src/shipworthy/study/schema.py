@@ -209,9 +209,20 @@ def _problems(study: Study) -> list[tuple[tuple[Any, ...], str]]:
     names = [r.name for r in study.requirements]
     if len(set(names)) < len(names):
         found.append((("requirements",), "two requirements have the same name; give each its own"))
+    found += _load_problems(study)
     found += [(("sweep", f), "names a value twice; name it once") for f, v in study.sweep.items() if len(set(v)) < len(v)]
     if not found:
         check(("sweep",), lambda: arms_of(study))
+    return found
+
+
+def _load_problems(study: Study) -> list[tuple[tuple[Any, ...], str]]:
+    """Names under ``load`` that the study does not have."""
+    found: list[tuple[tuple[Any, ...], str]] = []
+    for field, known in (("candidates", study.candidates), ("datasets", study.datasets)):
+        if strange := [name for name in getattr(study.load, field) if name not in known]:
+            remedy = f"name some of the study's own: {', '.join(known)}"
+            found.append((("load", field), f"{strange[0]!r:.80} is not among the study's {field}; {remedy}"))
     return found
 
 
