@@ -21,7 +21,7 @@ from shipworthy.experiments.arms import Arm, arms_of, make_arm
 from shipworthy.experiments.ensembles import ensure_trained
 from shipworthy.experiments.latency_and_memory import draw_queries, measurement_from
 from shipworthy.experiments.workbench import Unit, Workbench, nan_for_null, write_json
-from shipworthy.records import QUANTITIES, Floats, LoadPlan, Measurement, RecipeFinding, Record, Scenario, Told
+from shipworthy.records import QUANTITIES, Floats, LoadPlan, Measurement, RecipeFinding, Record, Scenario, Study, Told
 
 if TYPE_CHECKING:
     from shipworthy.measurement import BatchLaw, LoadJob
