@@ -13,7 +13,18 @@ from shipworthy.records.candidates import Candidate, Costs, Ingredients, Trained
 from shipworthy.records.data import Dataset, Predictions, Roles, Split
 from shipworthy.records.measurements import Conditions, Interval, Measurement, PercentileBound, Record
 from shipworthy.records.quantities import QUANTITIES, Quantity
-from shipworthy.records.study import MeasuringPlan, Prices, Requirement, Scenario, Study, TrainingPlan
+from shipworthy.records.stakeholders import (
+    EVERYBODY,
+    Agreement,
+    Choice,
+    Compromise,
+    Hearing,
+    Move,
+    Rating,
+    Regret,
+    Veto,
+)
+from shipworthy.records.study import MeasuringPlan, Prices, Requirement, Scenario, Stakeholder, Study, TrainingPlan
 from shipworthy.records.terms import (
     FORBID_UNKNOWN,
     Answer,
@@ -31,16 +42,21 @@ from shipworthy.records.terms import (
 from shipworthy.records.verdicts import Comparison, RequirementVerdict, Verdict
 
 __all__ = [
+    "EVERYBODY",
     "FORBID_UNKNOWN",
     "QUANTITIES",
+    "Agreement",
     "Answer",
     "Candidate",
+    "Choice",
     "Comparison",
+    "Compromise",
     "Conditions",
     "Costs",
     "Dataset",
     "Estimator",
     "Floats",
+    "Hearing",
     "Ingredients",
     "InputError",
     "Interval",
@@ -48,11 +64,14 @@ __all__ = [
     "Kind",
     "Measurement",
     "MeasuringPlan",
+    "Move",
     "PercentileBound",
     "Predictions",
     "Prices",
     "Quantity",
+    "Rating",
     "Record",
+    "Regret",
     "Requirement",
     "RequirementOutcome",
     "RequirementVerdict",
@@ -60,11 +79,13 @@ __all__ = [
     "Scenario",
     "ScenarioName",
     "Split",
+    "Stakeholder",
     "Statistic",
     "Study",
     "Task",
     "Trained",
     "TrainingPlan",
     "Verdict",
+    "Veto",
     "digest",
 ]
