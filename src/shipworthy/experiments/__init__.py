@@ -9,12 +9,15 @@ from shipworthy.experiments.accuracy import compare_accuracy, out_of_fold_scores
 from shipworthy.experiments.arms import Arm, arms_of, make_arm
 from shipworthy.experiments.ensembles import build_ensembles, kinds, member_correlations
 from shipworthy.experiments.feasibility import Assessment, assess, lab_study
+from shipworthy.experiments.guesses import make_guess, score_compromise, score_furthest, score_ships
 from shipworthy.experiments.latency_and_memory import different_rows, measure_latency_and_memory, samples_of
 from shipworthy.experiments.single_models import describe_rows, train_single_models
+from shipworthy.experiments.stakeholders import RESEARCH, hear_stakeholders, read_hearings, save_hearings, stakeholder_study
 from shipworthy.experiments.workbench import UnitsFailedError, Workbench, outputs_folder
 from shipworthy.records import InputError, MeasuringPlan, TrainingPlan
 
 __all__ = [
+    "RESEARCH",
     "Arm",
     "Assessment",
     "InputError",
@@ -28,14 +31,22 @@ __all__ = [
     "compare_accuracy",
     "describe_rows",
     "different_rows",
+    "hear_stakeholders",
     "kinds",
     "lab_study",
     "make_arm",
+    "make_guess",
     "measure_latency_and_memory",
     "member_correlations",
     "out_of_fold_scores",
     "outputs_folder",
     "paired_gains",
+    "read_hearings",
     "samples_of",
+    "save_hearings",
+    "score_compromise",
+    "score_furthest",
+    "score_ships",
+    "stakeholder_study",
     "train_single_models",
 ]
