@@ -21,6 +21,17 @@ from shipworthy.reporting.lessons import (
     wide_table,
 )
 from shipworthy.reporting.page import build_report, verdict_cards
+from shipworthy.reporting.stakeholders import (
+    agreement_table,
+    choice_table,
+    compromise_sentence,
+    move_sentences,
+    rank_heatmap,
+    ranking_table,
+    regret_heatmap,
+    regret_table,
+    veto_sentences,
+)
 from shipworthy.reporting.tables import comparison_table, results_table
 
 __all__ = [
@@ -30,17 +41,26 @@ __all__ = [
     "accuracy_against_cost",
     "accuracy_intervals",
     "accuracy_table",
+    "agreement_table",
     "build_report",
+    "choice_table",
     "comparison_table",
+    "compromise_sentence",
     "cost_per_row",
     "facts_table",
     "gain_intervals",
     "latency_distribution",
+    "move_sentences",
     "pareto_front",
     "pick_cards",
+    "rank_heatmap",
+    "ranking_table",
+    "regret_heatmap",
+    "regret_table",
     "requirement_matrix",
     "results_table",
     "serving_table",
     "verdict_cards",
+    "veto_sentences",
     "wide_table",
 ]
