@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from shipworthy.feasibility import Reading, check_stakeholders, hear, judge_vetoes, read_values, reading_words
+from shipworthy.feasibility import Reading, check_stakeholders, hear, judge_vetoes, read_values
 from shipworthy.feasibility.compromise import Panel, value_moves, weight_moves
 from shipworthy.records import (
     EVERYBODY,
@@ -342,7 +342,6 @@ def test_accuracy_is_read_out_of_fold_and_latency_as_the_p99_of_single_queries()
     assert (reading.value, reading.low, reading.high) == pytest.approx((0.6, 0.5, 0.7))
     assert found["vote", "latency_ms"].value == 5.0
     assert set(found) == {("vote", "roc_auc"), ("vote", "latency_ms")}
-    assert reading_words("cpu_ms") == "mean of single queries"
 
 
 def test_of_several_conditions_the_worst_counts_and_seeds_are_averaged():

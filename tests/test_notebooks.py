@@ -24,7 +24,10 @@ SUITE = notebooks.names()
 SOLUTIONS = sorted((notebooks.folder() / "workshop" / "solutions").glob("*.ipynb"))
 EXERCISES = sorted((notebooks.folder() / "workshop" / "exercises").glob("*.ipynb"))
 EVERY = [*map(notebooks.path, SUITE), *SOLUTIONS, *EXERCISES]
-FIGURES = re.compile(r"reporting\.(accuracy_intervals|gain_intervals|latency_distribution|cost_per_row|accuracy_against_cost)\(")
+FIGURES = re.compile(
+    r"reporting\.(accuracy_intervals|gain_intervals|latency_distribution|cost_per_row|accuracy_against_cost"
+    r"|rank_heatmap|regret_heatmap)\("
+)
 RANGE = re.compile(r"\((\S+) to (\S+)\)")
 WAITS = np.array([100, 102, 100, 100, 99, 104, 110, 90, 3000, 95])
 TAILED = np.random.default_rng(5).lognormal(0, 0.6, 700)
@@ -77,6 +80,7 @@ def test_the_suite_is_there():
     assert SUITE[0] == "00_tour"
     assert SUITE[-1] == "feasibility_report"
     named = {"01_train_single_models", "02_build_ensembles", "03_compare_accuracy", "04_measure_latency_and_memory"}
+    named |= {"06_stakeholders"}
     assert named < set(SUITE)
     assert SOLUTIONS
 
@@ -135,8 +139,8 @@ def test_a_bad_parameter_is_refused_before_a_kernel_starts(path, tmp_path, monke
             low, high = (float(end) for end in ends.groups())
             for beyond in (low - 1, high + 1):
                 number = beyond if "float" in p.type else int(beyond)
-                value = [number] if p.type.startswith("list") else number
-                bad.append((p.name, value, rf"{p.name}(\[0\])? is \S+, out of its range"))
+                value = [number] if p.type.startswith("list") else {"x": number} if p.type.startswith("dict") else number
+                bad.append((p.name, value, rf"{p.name}(\[(0|'x')\])? is \S+, out of its range"))
     for key, value, reason in bad:
         with pytest.raises(InputError, match=reason) as refused:
             notebooks.execute(path, tmp_path / "copy.ipynb", {key: value})

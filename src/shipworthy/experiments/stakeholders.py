@@ -26,6 +26,7 @@ from shipworthy.records import (
     RequirementVerdict,
     Stakeholder,
     Study,
+    TrainingPlan,
 )
 
 HEARINGS_FILE = "stakeholders.json"
@@ -51,6 +52,7 @@ def stakeholder_study(
     p99_limit_ms: float,
     memory_limit_mib: float,
     worst_roc_auc: float,
+    training: TrainingPlan | None = None,
 ) -> Study:
     """A small study with stakeholders from the parameters of a notebook that is run alone.
 
@@ -64,6 +66,7 @@ def stakeholder_study(
         For each stakeholder, what a quantity weighs; together 1. One without weights only vetoes.
     p99_limit_ms, memory_limit_mib, worst_roc_auc : float
         What product, platform and ML engineering veto.
+    training : TrainingPlan, optional
 
     Returns
     -------
@@ -102,6 +105,7 @@ def stakeholder_study(
         p99_limit_ms=p99_limit_ms,
         memory_limit_mib=memory_limit_mib,
         queries_per_s=1.0,
+        training=training,
     )
     return replace(study, requirements=(), stakeholders=stakeholders)
 

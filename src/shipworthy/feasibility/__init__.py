@@ -16,7 +16,6 @@ from shipworthy.feasibility.stakeholders import (
     hear,
     judge_vetoes,
     read_values,
-    reading_words,
     valued,
 )
 from shipworthy.feasibility.statistics import corrected_resampled_t, gain_interval, paired_gain, ratio_interval
@@ -40,7 +39,6 @@ __all__ = [
     "queries_needed",
     "ratio_interval",
     "read_values",
-    "reading_words",
     "requirement_table",
     "usd_per_million",
     "valued",

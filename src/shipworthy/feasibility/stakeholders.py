@@ -96,7 +96,7 @@ def check_stakeholder(stakeholder: Stakeholder) -> None:
     if not weights and not money and not stakeholder.vetoes:
         raise InputError(f"{name}: states nothing; give weights, usd_month_per_unit or vetoes")
     field = "weights" if weights else "usd_month_per_unit"
-    for quantity, worth in stakeholder.values.items():
+    for quantity, worth in stakeholder.worth.items():
         if quantity not in QUANTITIES:
             raise InputError(
                 f"{name}: {field} name the unknown quantity {quantity!r}; the quantities are {', '.join(QUANTITIES)}"
@@ -104,7 +104,7 @@ def check_stakeholder(stakeholder: Stakeholder) -> None:
         if not math.isfinite(worth) or worth < 0:
             remedy = "the better direction is known, so state it as a number of at least 0"
             raise InputError(f"{name}: {field} give {quantity} {worth:g}; {remedy}")
-    total = sum(stakeholder.values.values())
+    total = sum(stakeholder.worth.values())
     if weights and abs(total - 1) > SUMS_TO_ONE:
         raise InputError(f"{name}: the weights sum to {total:g}, not to 1; mend them so that they do")
     if money:
@@ -145,7 +145,7 @@ def _check_money(name: str, money: Mapping[str, float]) -> None:
 
 def valued(stakeholders: Sequence[Stakeholder]) -> tuple[str, ...]:
     """The quantities that anybody values, in the order in which they are first named."""
-    return tuple(dict.fromkeys(q for s in stakeholders for q, worth in s.values.items() if worth > 0))
+    return tuple(dict.fromkeys(q for s in stakeholders for q, worth in s.worth.items() if worth > 0))
 
 
 def read_values(records: Iterable[Record], quantities: Sequence[str]) -> dict[tuple[str, str], Reading]:
@@ -199,21 +199,6 @@ def _counts(r: Record) -> bool:
     if r.quantity == "peak_memory_mib":
         return r.statistic == "max"
     return r.statistic in ("mean", "value", "estimate")
-
-
-def reading_words(quantity: str) -> str:
-    """What :func:`read_values` takes of a quantity, in words.
-
-    Examples
-    --------
-    >>> reading_words("latency_ms"), reading_words("roc_auc"), reading_words("size_mib")
-    ('p99 of single queries', 'out of fold', 'mean')
-    """
-    if quantity in ACCURACIES:
-        return "out of fold"
-    if quantity in TIMES_OF_A_QUERY:
-        return "p99 of single queries" if quantity == "latency_ms" else "mean of single queries"
-    return "highest over all batch sizes" if quantity == "peak_memory_mib" else "mean"
 
 
 def judge_vetoes(
@@ -334,7 +319,7 @@ def _who_ranks(
     ranking, notes = [], []
     for s in stakeholders:
         absent = [q for q in valued([s]) if not any((c, q) in readings for c in candidates)]
-        if not s.values:
+        if not s.worth:
             notes.append(f"{s.name} states no wishes, only vetoes, so has no ranking.")
         elif absent:
             notes.append(f"{s.name} values {' and '.join(absent)}, measured of no candidate, so has no ranking here.")
@@ -358,7 +343,7 @@ def _panel(stakeholders: Sequence[Stakeholder], names: tuple[str, ...], readings
     sign = np.array([1.0 if QUANTITIES[q].greater_is_better else -1.0 for q in quantities])
     values = np.array([[readings.get((c, q), nothing).value for c in names] for q in quantities])
     values = values.reshape(len(quantities), len(names))
-    worth = np.array([[s.values.get(q, 0.0) for q in quantities] for s in stakeholders])
+    worth = np.array([[s.worth.get(q, 0.0) for q in quantities] for s in stakeholders])
     worth = worth.reshape(len(stakeholders), len(quantities))
     money = np.array([bool(s.usd_month_per_unit) for s in stakeholders], dtype=bool)
     worth = np.where(money[:, None], worth, worth / np.where(money, 1.0, worth.sum(axis=1))[:, None])

@@ -114,7 +114,7 @@ class Stakeholder:
     vetoes: tuple[Requirement, ...] = ()
 
     @property
-    def values(self) -> dict[str, float]:
+    def worth(self) -> dict[str, float]:
         """What each quantity is worth to them, by weight or in money; empty for one who only vetoes."""
         return self.weights or self.usd_month_per_unit
 

@@ -30,7 +30,9 @@ from shipworthy.reporting.stakeholders import (
     ranking_table,
     regret_heatmap,
     regret_table,
+    sentence_list,
     veto_sentences,
+    wish_table,
 )
 from shipworthy.reporting.tables import comparison_table, results_table
 
@@ -59,8 +61,10 @@ __all__ = [
     "regret_table",
     "requirement_matrix",
     "results_table",
+    "sentence_list",
     "serving_table",
     "verdict_cards",
     "veto_sentences",
     "wide_table",
+    "wish_table",
 ]

@@ -5,6 +5,7 @@ This module does *not* know how a compromise is found, or the rest of the report
 
 from __future__ import annotations
 
+import html
 import math
 import textwrap
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ import numpy as np
 
 from shipworthy.records import EVERYBODY, Floats, Hearing, Move, Rating, Regret, Stakeholder, Veto
 from shipworthy.reporting.figures import INK, QUIET, ReportFigure, canvas, theme
-from shipworthy.reporting.wording import file_part, label, number
+from shipworthy.reporting.wording import file_part, label, number, requirement_sentence
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -98,7 +99,10 @@ def compromise_sentence(hearing: Hearing) -> str:
         text = f"{found.candidate} is everybody's pick: nobody loses anything by it."
     else:
         text = f"{found.candidate} is the compromise: {found.worst_off} loses most by it, {lost}."
-        text += " By any other, somebody would lose more."
+        second = min((c for c in hearing.survivors if c != found.candidate), key=lambda c: (_worst(hearing, c), c))
+        sufferer = max(hearing.stakeholders, key=lambda s: hearing.regret(s, second))
+        more = _amount(hearing, hearing.regret(sufferer, second))
+        text += f" By any other somebody would lose more: the next is {second}, by which {sufferer} would lose {more}."
     if found.unproven:
         text += f" It is not shown to meet {_joined(found.unproven)}"
         others = hearing.proven
@@ -161,6 +165,26 @@ def move_sentences(hearing: Hearing, most: int = MOVES_SHOWN) -> list[str]:
     return said
 
 
+def sentence_list(sentences: Sequence[str]) -> str:
+    """Sentences below each other as HTML for a notebook, where a printed line would break within a word.
+
+    Parameters
+    ----------
+    sentences : sequence of str
+
+    Returns
+    -------
+    str
+        Names in them are escaped.
+
+    Examples
+    --------
+    >>> sentence_list(["vote < stack."])
+    '<p>vote &lt; stack.</p>'
+    """
+    return "".join(f"<p>{html.escape(sentence)}</p>" for sentence in sentences)
+
+
 # Tables ---------------------------------------------------------------------------------------------------------------------
 
 
@@ -197,6 +221,29 @@ def _by_mean_rank(hearing: Hearing) -> list[str]:
     return sorted(hearing.candidates, key=key)
 
 
+def wish_table(stakeholders: Sequence[Stakeholder]) -> pd.DataFrame:
+    """What each stakeholder wants, values and vetoes, in words.
+
+    Parameters
+    ----------
+    stakeholders : sequence of Stakeholder
+
+    Returns
+    -------
+    DataFrame
+        One row a stakeholder.
+    """
+    import pandas as pd
+
+    rows = []
+    for s in stakeholders:
+        money = " USD a month a unit" if s.usd_month_per_unit else ""
+        values = ", ".join(f"{label(q)} {worth:g}{money}" for q, worth in s.worth.items())
+        vetoes = "; ".join(f"{v.name}: {requirement_sentence(v)}" for v in s.vetoes)
+        rows.append({"stakeholder": s.name, "wants": s.wants, "values": values, "vetoes what misses": vetoes})
+    return pd.DataFrame(rows, columns=["stakeholder", "wants", "values", "vetoes what misses"])
+
+
 def choice_table(hearing: Hearing, stakeholders: Sequence[Stakeholder] = ()) -> pd.DataFrame:
     """What each stakeholder wants, would ship, may ship, and loses by the compromise.
 
@@ -223,7 +270,7 @@ def choice_table(hearing: Hearing, stakeholders: Sequence[Stakeholder] = ()) -> 
         row |= {"vetoed by": ", ".join(c.vetoed_by), "picks of what is left": c.pick or "nothing"}
         rows.append({**row, "loses by the compromise": loses})
     columns = ["stakeholder", "wants", "would ship", "vetoed by", "picks of what is left", "loses by the compromise"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=columns if wants else [c for c in columns if c != "wants"])
 
 
 def regret_table(hearing: Hearing) -> pd.DataFrame:
@@ -275,8 +322,12 @@ def agreement_table(hearing: Hearing) -> pd.DataFrame:
     names = list(hearing.stakeholders)
     table = pd.DataFrame([["1" if a == b else "" for b in names] for a in names], index=names, columns=names)
     for a in hearing.agreements:
-        table.loc[a.one, a.other] = table.loc[a.other, a.one] = number(None) if math.isnan(a.tau) else f"{a.tau:+.2f}"
+        table.loc[a.one, a.other] = table.loc[a.other, a.one] = number(None) if math.isnan(a.tau) else _signed(a.tau)
     return table.rename_axis("Kendall's tau")
+
+
+def _signed(tau: float) -> str:
+    return f"{tau:+.2f}" if abs(tau) >= 0.005 else "0.00"
 
 
 def stakeholder_frames(hearings: Sequence[Hearing]) -> dict[str, pd.DataFrame]:
@@ -373,7 +424,7 @@ def _rank_finding(hearing: Hearing) -> str:
     known = [a for a in hearing.agreements if not math.isnan(a.tau)]
     if known:
         least = min(known, key=lambda a: a.tau)
-        text += f"; {least.one} and {least.other} agree least (Kendall's tau {least.tau:+.2f})"
+        text += f"; {least.one} and {least.other} agree least (Kendall's tau {_signed(least.tau)})"
     return text
 
 
