@@ -334,8 +334,8 @@ def _first_change(lines: _Lines, last: float, current: int) -> tuple[float, int]
     b = (lines.above_t[:, :, None] - lines.above_t[:, None, :]).transpose(2, 0, 1).reshape(n, -1)
     d, e = (np.broadcast_to(np.repeat(x, n), a.shape) for x in (lines.below, lines.below_t))
     each, t = np.arange(n), 0.0
-    while t < last:
-        probe = min(t + STEP * last, last)
+    # At the very end a span may have shrunk to nothing, so it is not looked up.
+    while (probe := t + STEP * last) < last * (1 - STEP):
         top = ((a + b * probe) / (d + e * probe)).argmax(axis=1)
         leaders = tuple(x[each, top] for x in (a, b, d, e))
         own = tuple(x[:, None] for x in leaders)
