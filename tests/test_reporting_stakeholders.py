@@ -107,8 +107,7 @@ def test_money_is_told_in_dollars():
         (Move("veto", "ops", "fast", 0.0, 0.0, 0.0, "vote"), "If ops lifted “fast”, it would be vote."),
         (
             Move("value", "vote", "latency_ms", 9.0, 4.5, 0.5, "vote", doubtful=True),
-            "If latency of vote were 4.500 instead of 9.000, it would be vote; that is within its interval, so the compromise is in "
-            "doubt.",
+            "If latency of vote were 4.500 instead of 9.000, it would be vote; that is within its interval, so it is in doubt.",
         ),
     ],
 )

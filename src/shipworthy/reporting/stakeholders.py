@@ -140,7 +140,7 @@ def move_sentence(move: Move, *, in_money: bool = False) -> str:
         of = " USD a month a unit" if in_money else ""
         before, after = f"{move.before:.2g}", f"{move.after:.2g}"
         return f"If {move.whose} gave {label(move.what)} a weight of {after}{of} instead of {before}, it would be {move.becomes}."
-    doubt = "; that is within its interval, so the compromise is in doubt" if move.doubtful else ""
+    doubt = "; that is within its interval, so it is in doubt" if move.doubtful else ""
     text = f"If {label(move.what)} of {move.whose} were {number(move.after, 4)} instead of {number(move.before, 4)}"
     return f"{text}, it would be {move.becomes}{doubt}."
 
