@@ -132,17 +132,18 @@ def move_sentence(move: Move, *, in_money: bool = False) -> str:
     Examples
     --------
     >>> move_sentence(Move("weight", "sales", "latency_ms", 0.0, 0.256, 0.256, "xgboost"))
-    'If sales gave latency a weight of 0.26 instead of 0, it would be xgboost.'
+    'If sales gave latency a weight of 0.26 instead of 0, the compromise would be xgboost.'
     """
     if move.kind == "veto":
-        return f"If {move.whose} lifted “{move.what}”, it would be {move.becomes}."
+        return f"If {move.whose} lifted “{move.what}”, the compromise would be {move.becomes}."
     if move.kind == "weight":
         of = " USD a month a unit" if in_money else ""
         before, after = f"{move.before:.2g}", f"{move.after:.2g}"
-        return f"If {move.whose} gave {label(move.what)} a weight of {after}{of} instead of {before}, it would be {move.becomes}."
+        text = f"If {move.whose} gave {label(move.what)} a weight of {after}{of} instead of {before}"
+        return f"{text}, the compromise would be {move.becomes}."
     doubt = "; that is within its interval, so it is in doubt" if move.doubtful else ""
     text = f"If {label(move.what)} of {move.whose} were {number(move.after, 4)} instead of {number(move.before, 4)}"
-    return f"{text}, it would be {move.becomes}{doubt}."
+    return f"{text}, the compromise would be {move.becomes}{doubt}."
 
 
 def move_sentences(hearing: Hearing, most: int = MOVES_SHOWN) -> list[str]:
@@ -161,7 +162,7 @@ def move_sentences(hearing: Hearing, most: int = MOVES_SHOWN) -> list[str]:
     kinds = [[m for m in hearing.moves if m.kind == kind] for kind in ("weight", "value", "veto")]
     said = [move_sentence(m, in_money=hearing.in_money) for found in kinds for m in found[:most]]
     if not kinds[0] and hearing.compromise is not None and len(hearing.survivors) > 1:
-        said.insert(0, "No change of one weight alone would make it another.")
+        said.insert(0, "No change of one weight alone would make another candidate the compromise.")
     return said
 
 
