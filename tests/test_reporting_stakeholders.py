@@ -244,6 +244,9 @@ def test_a_study_without_stakeholders_says_so_in_a_sentence():
     report = build_report(make_content())
     assert "The study names no stakeholders." in report.html
     assert "The study names no stakeholders." in report.markdown
+    unheard = report_of()
+    assert "Nothing was measured that the stakeholders could be heard on." in unheard.html
+    assert "names no stakeholders" not in unheard.html + unheard.markdown
     assert "vetoes" not in report.html[report.html.index("<header>") : report.html.index('id="verdicts"')]
 
 
