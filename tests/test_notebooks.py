@@ -244,6 +244,42 @@ def test_a_data_set_that_does_not_exist_stops_every_notebook_at_once(name, tmp_p
     assert not outputs.exists() or not list((outputs / "lab" / "parts").iterdir())
 
 
+GUESSES = [
+    (
+        "06_stakeholders",
+        {"guess_compromise": "nope"},
+        "guess_compromise names 'nope', which is none of prior, logistic_regression",
+    ),
+    (
+        "06_stakeholders",
+        {"guess_disagree": "research"},
+        "guess_disagree names 'research', which is none of ML engineering, sales",
+    ),
+    ("06_stakeholders", {"legal": {"brier": 0.7}}, "stakeholder 'legal': the weights sum to 0.7, not to 1"),
+    ("feasibility_report", {"guess_ships": ["nope"]}, "guess_ships names 'nope', which is none of logistic_regression"),
+]
+
+
+@pytest.mark.notebooks
+@pytest.mark.parametrize(("name", "values", "reason"), GUESSES)
+def test_a_guess_that_could_never_be_right_stops_a_notebook_before_it_measures(name, values, reason, tmp_path):
+    """A guess, or a weight, that cannot be is refused in the cell after the parameters, not after minutes of measuring."""
+    target, outputs = tmp_path / "executed.ipynb", tmp_path / "outputs"
+    notebooks.execute(notebooks.path(name), target, values, environment={"SHIPWORTHY_OUTPUTS": str(outputs)})
+    assert_stopped_at_once(target, reason)
+    assert not list((outputs / "lab" / "parts").iterdir())
+
+
+@pytest.mark.notebooks
+def test_a_guess_is_scored_where_the_answer_is_shown(run):
+    """Guessed right or wrong, each notebook says so below its answer."""
+    _, copy = run(notebooks.path("06_stakeholders"), guess_compromise="prior", guess_disagree="sales")
+    assert "compromise: breast_cancer: You guessed prior; the answer is " in said(copy)
+    assert "furthest: breast_cancer: You guessed sales" in said(copy)
+    _, copy = run(notebooks.path("feasibility_report"), guess_ships=["nothing"])
+    assert re.search(r"breast_cancer: You guessed nothing; the answer is .+\. Right: \d of 2\.", said(copy))
+
+
 # The workshop, without a kernel ---------------------------------------------------------------------------------------------
 
 
