@@ -234,6 +234,7 @@ def bare_run(tmp_path):
     (folder / "environment.json").write_text(json.dumps({"machine": {}, "versions": {}}), encoding="utf-8")
     nothing = {"verdicts": [], "requirements": [], "picks": [], "missing": ["Nothing was run."]}
     (folder / "verdicts.json").write_text(json.dumps(nothing), encoding="utf-8")
+    (folder / "stakeholders.json").write_text('{"hearings": []}', encoding="utf-8")
     pd.DataFrame(columns=["study", *Record.__slots__]).to_parquet(folder / "records.parquet")
     pd.DataFrame(columns=list(SAMPLE_COLUMNS)).to_parquet(folder / "samples.parquet")
     return folder
@@ -293,6 +294,10 @@ DAMAGES = {
     "verdicts.json is a list": (put("verdicts.json", b"[]"), "verdicts.json"),
     "verdicts.json lacks its fields": (put("verdicts.json", b"{}"), "verdicts.json"),
     "verdicts.json holds other verdicts": (put("verdicts.json", ONE_BAD_VERDICT), "verdicts.json"),
+    "stakeholders.json is gone": (put("stakeholders.json", None), "stakeholders.json"),
+    "stakeholders.json is cut short": (truncated("stakeholders.json"), "stakeholders.json"),
+    "stakeholders.json is binary": (put("stakeholders.json", b"\xff\xfe\x00"), "stakeholders.json"),
+    "stakeholders.json holds other hearings": (put("stakeholders.json", b'{"hearings": [{}]}'), "stakeholders.json"),
     "verdicts.json holds other picks": (put("verdicts.json", b'{"verdicts": [], "requirements": [], "picks": [{}], "missing": []}'), "verdicts.json"),
     "environment.json is gone": (put("environment.json", None), "environment.json"),
     "environment.json is garbage": (put("environment.json", b"garbage"), "environment.json"),

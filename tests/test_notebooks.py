@@ -24,7 +24,10 @@ SUITE = notebooks.names()
 SOLUTIONS = sorted((notebooks.folder() / "workshop" / "solutions").glob("*.ipynb"))
 EXERCISES = sorted((notebooks.folder() / "workshop" / "exercises").glob("*.ipynb"))
 EVERY = [*map(notebooks.path, SUITE), *SOLUTIONS, *EXERCISES]
-FIGURES = re.compile(r"reporting\.(accuracy_intervals|gain_intervals|latency_distribution|cost_per_row|accuracy_against_cost)\(")
+FIGURES = re.compile(
+    r"reporting\.(accuracy_intervals|gain_intervals|latency_distribution|cost_per_row|accuracy_against_cost"
+    r"|rank_heatmap|regret_heatmap)\("
+)
 RANGE = re.compile(r"\((\S+) to (\S+)\)")
 WAITS = np.array([100, 102, 100, 100, 99, 104, 110, 90, 3000, 95])
 TAILED = np.random.default_rng(5).lognormal(0, 0.6, 700)
@@ -77,6 +80,7 @@ def test_the_suite_is_there():
     assert SUITE[0] == "00_tour"
     assert SUITE[-1] == "feasibility_report"
     named = {"01_train_single_models", "02_build_ensembles", "03_compare_accuracy", "04_measure_latency_and_memory"}
+    named |= {"06_stakeholders"}
     assert named < set(SUITE)
     assert SOLUTIONS
 
@@ -135,8 +139,8 @@ def test_a_bad_parameter_is_refused_before_a_kernel_starts(path, tmp_path, monke
             low, high = (float(end) for end in ends.groups())
             for beyond in (low - 1, high + 1):
                 number = beyond if "float" in p.type else int(beyond)
-                value = [number] if p.type.startswith("list") else number
-                bad.append((p.name, value, rf"{p.name}(\[0\])? is \S+, out of its range"))
+                value = [number] if p.type.startswith("list") else {"x": number} if p.type.startswith("dict") else number
+                bad.append((p.name, value, rf"{p.name}(\[(0|'x')\])? is \S+, out of its range"))
     for key, value, reason in bad:
         with pytest.raises(InputError, match=reason) as refused:
             notebooks.execute(path, tmp_path / "copy.ipynb", {key: value})
@@ -256,6 +260,42 @@ def test_an_exercise_refuses_at_once_what_its_parameters_do_not_admit(exercise, 
         assert done.returncode != 0
         assert_stopped_at_once(target, reason)
     assert not list((tmp_path / "outputs").glob("lab/parts/*"))
+
+
+GUESSES = [
+    (
+        "06_stakeholders",
+        {"guess_compromise": "nope"},
+        "guess_compromise names 'nope', which is none of prior, logistic_regression",
+    ),
+    (
+        "06_stakeholders",
+        {"guess_disagree": "research"},
+        "guess_disagree names 'research', which is none of ML engineering, sales",
+    ),
+    ("06_stakeholders", {"legal": {"brier": 0.7}}, "stakeholder 'legal': the weights sum to 0.7, not to 1"),
+    ("feasibility_report", {"guess_ships": ["nope"]}, "guess_ships names 'nope', which is none of logistic_regression"),
+]
+
+
+@pytest.mark.notebooks
+@pytest.mark.parametrize(("name", "values", "reason"), GUESSES)
+def test_a_guess_that_could_never_be_right_stops_a_notebook_before_it_measures(name, values, reason, tmp_path):
+    """A guess, or a weight, that cannot be is refused in the cell after the parameters, not after minutes of measuring."""
+    target, outputs = tmp_path / "executed.ipynb", tmp_path / "outputs"
+    notebooks.execute(notebooks.path(name), target, values, environment={"SHIPWORTHY_OUTPUTS": str(outputs)})
+    assert_stopped_at_once(target, reason)
+    assert not list((outputs / "lab" / "parts").iterdir())
+
+
+@pytest.mark.notebooks
+def test_a_guess_is_scored_where_the_answer_is_shown(run):
+    """Guessed right or wrong, each notebook says so below its answer."""
+    _, copy = run(notebooks.path("06_stakeholders"), guess_compromise="prior", guess_disagree="sales")
+    assert "compromise: breast_cancer: You guessed prior; the answer is " in said(copy)
+    assert "furthest: breast_cancer: You guessed sales" in said(copy)
+    _, copy = run(notebooks.path("feasibility_report"), guess_ships=["nothing"])
+    assert re.search(r"breast_cancer: You guessed nothing; the answer is .+\. Right: \d of 2\.", said(copy))
 
 
 # The workshop, without a kernel ---------------------------------------------------------------------------------------------

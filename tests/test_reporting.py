@@ -148,6 +148,7 @@ def test_verdicts_come_first_and_everything_else_follows(report):
     assert headings == [
         "Verdicts",
         "What a benchmark-chaser would ship, and what the requirements would",
+        "Who wants what, and what all can live with",
         "Requirements",
         "adult",
         "One table across data sets, seeds and swept parameters",

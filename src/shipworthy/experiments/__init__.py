@@ -9,13 +9,16 @@ from shipworthy.experiments.accuracy import compare_accuracy, out_of_fold_scores
 from shipworthy.experiments.arms import Arm, arms_of, make_arm
 from shipworthy.experiments.ensembles import build_ensembles, kinds, member_correlations
 from shipworthy.experiments.feasibility import Assessment, assess, lab_study
+from shipworthy.experiments.guesses import make_guess, score_compromise, score_furthest, score_ships
 from shipworthy.experiments.latency_and_memory import different_rows, measure_latency_and_memory, measurements_of, samples_of
 from shipworthy.experiments.latency_and_throughput import UnderLoad, filling_rows, measure_under_load, open_load, under_load
 from shipworthy.experiments.single_models import describe_rows, train_single_models
+from shipworthy.experiments.stakeholders import RESEARCH, hear_stakeholders, read_hearings, save_hearings, stakeholder_study
 from shipworthy.experiments.workbench import UnitsFailedError, Workbench, outputs_folder
 from shipworthy.records import InputError, LoadPlan, MeasuringPlan, TrainingPlan
 
 __all__ = [
+    "RESEARCH",
     "Arm",
     "Assessment",
     "InputError",
@@ -32,9 +35,11 @@ __all__ = [
     "describe_rows",
     "different_rows",
     "filling_rows",
+    "hear_stakeholders",
     "kinds",
     "lab_study",
     "make_arm",
+    "make_guess",
     "measure_latency_and_memory",
     "measure_under_load",
     "measurements_of",
@@ -43,7 +48,13 @@ __all__ = [
     "out_of_fold_scores",
     "outputs_folder",
     "paired_gains",
+    "read_hearings",
     "samples_of",
+    "save_hearings",
+    "score_compromise",
+    "score_furthest",
+    "score_ships",
+    "stakeholder_study",
     "train_single_models",
     "under_load",
 ]

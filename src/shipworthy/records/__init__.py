@@ -13,7 +13,18 @@ from shipworthy.records.candidates import Candidate, Costs, Ingredients, Trained
 from shipworthy.records.data import Dataset, Predictions, Roles, Split
 from shipworthy.records.measurements import Conditions, Interval, Measurement, PercentileBound, Record
 from shipworthy.records.quantities import QUANTITIES, Quantity
-from shipworthy.records.study import LoadPlan, MeasuringPlan, Prices, Requirement, Scenario, Study, TrainingPlan
+from shipworthy.records.stakeholders import (
+    EVERYBODY,
+    Agreement,
+    Choice,
+    Compromise,
+    Hearing,
+    Move,
+    Rating,
+    Regret,
+    Veto,
+)
+from shipworthy.records.study import LoadPlan, MeasuringPlan, Prices, Requirement, Scenario, Stakeholder, Study, TrainingPlan
 from shipworthy.records.terms import (
     FORBID_UNKNOWN,
     Answer,
@@ -32,16 +43,21 @@ from shipworthy.records.told import RecipeFinding, RecipeKind, Told
 from shipworthy.records.verdicts import Comparison, RequirementVerdict, Verdict
 
 __all__ = [
+    "EVERYBODY",
     "FORBID_UNKNOWN",
     "QUANTITIES",
+    "Agreement",
     "Answer",
     "Candidate",
+    "Choice",
     "Comparison",
+    "Compromise",
     "Conditions",
     "Costs",
     "Dataset",
     "Estimator",
     "Floats",
+    "Hearing",
     "Ingredients",
     "InputError",
     "Interval",
@@ -50,13 +66,16 @@ __all__ = [
     "LoadPlan",
     "Measurement",
     "MeasuringPlan",
+    "Move",
     "PercentileBound",
     "Predictions",
     "Prices",
     "Quantity",
+    "Rating",
     "RecipeFinding",
     "RecipeKind",
     "Record",
+    "Regret",
     "Requirement",
     "RequirementOutcome",
     "RequirementVerdict",
@@ -64,6 +83,7 @@ __all__ = [
     "Scenario",
     "ScenarioName",
     "Split",
+    "Stakeholder",
     "Statistic",
     "Study",
     "Task",
@@ -71,5 +91,6 @@ __all__ = [
     "Trained",
     "TrainingPlan",
     "Verdict",
+    "Veto",
     "digest",
 ]

@@ -87,6 +87,39 @@ class Requirement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Stakeholder:
+    """Somebody who has a say: what is worth how much to them, and what they will not have.
+
+    What a stakeholder values is stated by weights *or* in money, so that it can be added up; one who only vetoes states neither.
+
+    Parameters
+    ----------
+    name : str
+    wants : str
+        The goal in a few words, for the report.
+    weights : dict of str to float
+        Quantity to weight, at least 0, together 1. A weight is of the whole step from the worst to the best candidate.
+    usd_month_per_unit : dict of str to float
+        Quantity to the US dollars a month that one unit of it is worth, at least 0, in the direction that is better: 20 for
+        ``latency_ms`` says that a millisecond less is worth 20 dollars a month.
+    vetoes : tuple of Requirement
+        Whatever misses one of them must not ship.
+    """
+
+    __pydantic_config__ = FORBID_UNKNOWN
+    name: Annotated[str, MinLen(1)]
+    wants: str = ""
+    weights: dict[str, float] = field(default_factory=dict)
+    usd_month_per_unit: dict[str, float] = field(default_factory=dict)
+    vetoes: tuple[Requirement, ...] = ()
+
+    @property
+    def worth(self) -> dict[str, float]:
+        """What each quantity is worth to them, by weight or in money; empty for one who only vetoes."""
+        return self.weights or self.usd_month_per_unit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Prices:
     """Dated prices, in US dollars. They are assumptions: everything computed from them is labelled an estimate."""
 
@@ -196,3 +229,4 @@ class Study:
     measuring: MeasuringPlan = MeasuringPlan()
     load: LoadPlan = LoadPlan()
     sweep: dict[str, Annotated[tuple[int | float, ...], MinLen(1)]] = field(default_factory=dict)
+    stakeholders: tuple[Stakeholder, ...] = ()

@@ -23,6 +23,19 @@ from shipworthy.reporting.lessons import (
 from shipworthy.reporting.load import batch_curve, latency_by_rate, load_table, why_a_mean_lies
 from shipworthy.reporting.page import build_report, verdict_cards
 from shipworthy.reporting.recipes import recipe_sentence, told_figure, told_table
+from shipworthy.reporting.stakeholders import (
+    agreement_table,
+    choice_table,
+    compromise_sentence,
+    move_sentences,
+    rank_heatmap,
+    ranking_table,
+    regret_heatmap,
+    regret_table,
+    sentence_list,
+    veto_sentences,
+    wish_table,
+)
 from shipworthy.reporting.tables import comparison_table, results_table
 
 __all__ = [
@@ -32,24 +45,35 @@ __all__ = [
     "accuracy_against_cost",
     "accuracy_intervals",
     "accuracy_table",
+    "agreement_table",
     "batch_curve",
     "build_report",
+    "choice_table",
     "comparison_table",
+    "compromise_sentence",
     "cost_per_row",
     "facts_table",
     "gain_intervals",
     "latency_by_rate",
     "latency_distribution",
     "load_table",
+    "move_sentences",
     "pareto_front",
     "pick_cards",
+    "rank_heatmap",
+    "ranking_table",
     "recipe_sentence",
+    "regret_heatmap",
+    "regret_table",
     "requirement_matrix",
     "results_table",
+    "sentence_list",
     "serving_table",
     "told_figure",
     "told_table",
     "verdict_cards",
+    "veto_sentences",
     "why_a_mean_lies",
     "wide_table",
+    "wish_table",
 ]

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from shipworthy.records import RequirementVerdict, Study, Verdict
+from shipworthy.records import Hearing, RequirementVerdict, Study, Verdict
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,6 +37,8 @@ class ReportContent:
         What failed or is absent, a sentence each.
     timings : mapping of str to float
         Seconds by what they were spent on, for example ``{"training": 60.0, "measuring": 90.0}``.
+    hearings : sequence of Hearing
+        What came of hearing the stakeholders; empty where the study names none.
     """
 
     study: Study
@@ -48,6 +50,7 @@ class ReportContent:
     environment: Mapping[str, Any]
     missing: Sequence[str]
     timings: Mapping[str, float] = field(default_factory=dict)
+    hearings: Sequence[Hearing] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

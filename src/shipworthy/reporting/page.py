@@ -18,6 +18,7 @@ from shipworthy.records import QUANTITIES, RequirementVerdict, Study, Verdict
 from shipworthy.reporting import figures, tables
 from shipworthy.reporting.content import Report, ReportContent
 from shipworthy.reporting.protocol import levels_of, measured_conditions, protocol
+from shipworthy.reporting.stakeholders import hearing_sections, stakeholder_frames, veto_sentences
 from shipworthy.reporting.wording import (
     KIND_WORDS,
     cell,
@@ -68,6 +69,9 @@ def build_report(content: ReportContent) -> Report:
     picks = places.sort(content.picks, lambda p: (p["dataset"], p["level"]))
     parts = places.sort(set(zip(records["dataset"], records["level"], strict=True)), lambda place: place)
     sections = [_section(content, dataset, level, drawn) for dataset, level in parts]
+    hearings = places.sort(content.hearings, lambda h: (h.dataset, h.level))
+    heard = hearing_sections(hearings, study.stakeholders, drawn)
+    csv |= stakeholder_frames(hearings)
     results = csv["results.csv"].to_dict("records")
     view: dict[str, Any] = {
         "study": study,
@@ -76,6 +80,8 @@ def build_report(content: ReportContent) -> Report:
             answer: sum(v.answer == answer for v in content.verdicts) for answer in ("ship", "do not ship", "cannot tell")
         },
         "picks": picks,
+        "vetoes": veto_sentences(hearings),
+        "hearings": heard,
         "requirements": [_requirement_rows(part, study) for part in _by_place(requirements)],
         "sections": sections,
         "results": _result_rows(results[:ROWS_ON_THE_PAGE], study.metric),

@@ -16,6 +16,7 @@ from typing import Any
 from shipworthy import notebooks
 from shipworthy.experiments.arms import arms_of
 from shipworthy.experiments.feasibility import assess
+from shipworthy.experiments.stakeholders import hear_stakeholders, read_hearings, save_hearings
 from shipworthy.experiments.workbench import FAILURES, PARTS, PLAN_FILE, Workbench, as_json, package_digest, write_json
 from shipworthy.records import InputError, Study
 from shipworthy.study.folder import (
@@ -29,7 +30,7 @@ from shipworthy.study.folder import (
     write_atomically,
 )
 from shipworthy.study.ledger import Ledger
-from shipworthy.study.plan import Plan, plan_study
+from shipworthy.study.plan import STAKEHOLDERS, Plan, plan_study
 from shipworthy.study.report import write_report
 from shipworthy.study.runner import Runner, default_workers
 from shipworthy.study.schema import as_yaml, read_study
@@ -141,6 +142,15 @@ def _collect(bench: Workbench, plan: Plan) -> None:
                 target.unlink(missing_ok=True)
 
 
+def _heard(run: Run) -> bool:
+    """Whether what came of hearing the stakeholders is there and whole."""
+    try:
+        read_hearings(run.folder)
+    except InputError:
+        return False
+    return True
+
+
 def run_study(
     study: str,
     *,
@@ -208,6 +218,8 @@ def run_study(
             # The notebook that shows the judgement failed; the judgement itself is still owed.
             assess(bench, question).save(folder)
         run = Run(folder, question)
+        if question.stakeholders and (any(STAKEHOLDERS in f for f in failed) or not _heard(run)):
+            save_hearings(folder, hear_stakeholders(bench, run.assessment()))
         write_report(run)
         point_latest(folder)
     return Outcome(run, tuple(failed))

@@ -22,6 +22,9 @@ BUILD = "02_build_ensembles"
 ACCURACY = "03_compare_accuracy"
 MEASURE = "04_measure_latency_and_memory"
 LOAD = "05_latency_and_throughput"
+
+
+STAKEHOLDERS = "06_stakeholders"
 REPORT = "feasibility_report"
 
 KERNEL_S = 2.4
@@ -90,7 +93,7 @@ class Step:
     ----------
     notebook : str
     arm : Arm or None
-        ``None`` for the last notebook, which looks at all arms.
+        ``None`` for the notebooks at the end, which look at all arms.
     values : mapping
         Parameters of the notebook.
     units : tuple of Unit
@@ -112,7 +115,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The steps of a study: chains that may run side by side, then exclusive steps one by one, then the report."""
+    """The steps of a study: chains that may run side by side, then exclusive steps one by one, then what looks at all of it."""
 
     study: Study
     chains: tuple[tuple[Step, ...], ...]
@@ -120,11 +123,13 @@ class Plan:
     last: Step
     seconds: Mapping[str, float] = field(default_factory=dict)
     """Expected seconds of each unit, by name."""
+    before_last: tuple[Step, ...] = ()
+    """Looks at all arms, as the last does, and runs just before it."""
 
     @property
     def steps(self) -> tuple[Step, ...]:
         """All steps, in the order in which one worker would take them."""
-        return (*(s for chain in self.chains for s in chain), *self.exclusive, self.last)
+        return (*(s for chain in self.chains for s in chain), *self.exclusive, *self.before_last, self.last)
 
 
 def _with_members(names: Iterable[str]) -> list[str]:
@@ -191,9 +196,10 @@ def plan_study(bench: Workbench, study: Study) -> Plan:
         exclusive.append(Step(LOAD, arm, values, units, exclusive=True))
         seconds |= {unit.name: expected_load_seconds(unit, study) for unit in units}
     last = Step(REPORT, None, {"run_folder": str(bench.folder.resolve())}, ())
+    heard = (Step(STAKEHOLDERS, None, {"run_folder": str(bench.folder.resolve())}, ()),) if study.stakeholders else ()
     # The longest chain first: two workers then end at about the same time.
     longest = sorted(chains.values(), key=lambda c: -sum(seconds[u.name] for s in c for u in s.units))
-    return Plan(study, tuple(longest), tuple(exclusive), last, seconds)
+    return Plan(study, tuple(longest), tuple(exclusive), last, seconds, heard)
 
 
 def expected_seconds(unit: Unit) -> float:
@@ -264,5 +270,5 @@ def expected_wall_seconds(
     loads = [0.0] * max(1, workers)
     for chain in plan.chains:
         loads[loads.index(min(loads))] += sum(left(step) for step in chain)
-    report = 0.0 if plan.last.name in gone else 2 * KERNEL_S * slowness
+    report = sum(2 * KERNEL_S * slowness for step in (*plan.before_last, plan.last) if step.name not in gone)
     return max(loads) + sum(left(step) for step in plan.exclusive) + report

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from shipworthy.experiments.latency_and_memory import WAITS
+from shipworthy.experiments.stakeholders import read_hearings
 from shipworthy.records import InputError
 from shipworthy.study.folder import Run, write_atomically
 
@@ -135,6 +136,7 @@ def write_report(run: Run) -> Path:
         environment=run.environment(),
         missing=[*assessment.missing, *read_missing(run.folder)],
         timings=read_timings(run.folder),
+        hearings=read_hearings(run.folder) if run.study.stakeholders else (),
     )
     report = reporting.build_report(content)
     for name, table in report.tables.items():

@@ -192,7 +192,7 @@ class Runner:
         """What runs side by side, stage by stage. An exclusive step is a stage of its own; so is the report, which needs all."""
         stages: list[tuple[str, list[Sequence[Step]]]] = [("training", list(self.plan.chains))]
         stages += [(f"measuring {step.arm.dataset if step.arm else ''}", [(step,)]) for step in self.plan.exclusive]
-        return [*stages, ("judging", [(self.plan.last,)])]
+        return [*stages, ("judging", [(*self.plan.before_last, self.plan.last)])]
 
     def _enter_plan(self) -> None:
         """Tell the ledger what is planned and what of it is there already."""
@@ -201,15 +201,15 @@ class Runner:
         for name, seconds in self.works.look():
             ledger.unit(name, "done", seconds)
         done = {s.name for s in plan.steps if step_done(self.bench, ledger, s)}
-        # The last step looks at all the others, so it is done only where each of them is.
-        self.works.executed = done if len(done) == len(plan.steps) else done - {plan.last.name}
+        # A step without an arm looks at all the others, so it is done only where each of them is.
+        self.works.executed = done if len(done) == len(plan.steps) else {s.name for s in plan.steps if s.name in done and s.arm}
 
     def _chain(self, steps: Sequence[Step]) -> list[str]:
         """Execute steps one after another, in a thread; what failed, a sentence each."""
         errors = []
         for step in steps:
-            # The last step looks at all the others, so it may be skipped only where each of them was.
-            looks_at_news = step is self.plan.last and bool(self._executing)
+            # A step without an arm looks at all the others, so it may be skipped only where each of them was.
+            looks_at_news = step.arm is None and bool(self._executing)
             if looks_at_news or not step_done(self.bench, self.ledger, step):
                 self._executing.add(step.name)
                 if error := _execute(self.bench, self.ledger, step, self.cancel):

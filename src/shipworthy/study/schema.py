@@ -210,6 +210,7 @@ def _problems(study: Study) -> list[tuple[tuple[Any, ...], str]]:
     if len(set(names)) < len(names):
         found.append((("requirements",), "two requirements have the same name; give each its own"))
     found += _load_problems(study)
+    found += _stakeholder_problems(study)
     found += [(("sweep", f), "names a value twice; name it once") for f, v in study.sweep.items() if len(set(v)) < len(v)]
     if not found:
         check(("sweep",), lambda: arms_of(study))
@@ -224,6 +225,18 @@ def _load_problems(study: Study) -> list[tuple[tuple[Any, ...], str]]:
             remedy = f"name some of the study's own: {', '.join(known)}"
             found.append((("load", field), f"{strange[0]!r:.80} is not among the study's {field}; {remedy}"))
     return found
+
+
+def _stakeholder_problems(study: Study) -> list[tuple[tuple[Any, ...], str]]:
+    """Wishes that cannot be added up or met, at the line of whose they are; a study may name nobody."""
+    from shipworthy import feasibility
+
+    for index in range(len(study.stakeholders)):
+        try:
+            feasibility.check_stakeholders(study.stakeholders[: index + 1])
+        except InputError as error:
+            return [(("stakeholders", index), str(error))]
+    return []
 
 
 def _metrics() -> tuple[str, ...]:
