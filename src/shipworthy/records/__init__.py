@@ -28,7 +28,7 @@ from shipworthy.records.terms import (
     Task,
     digest,
 )
-from shipworthy.records.verdicts import Comparison, RequirementVerdict, Verdict
+from shipworthy.records.verdicts import Comparison, Equivalence, RequirementVerdict, Verdict
 
 __all__ = [
     "FORBID_UNKNOWN",
@@ -39,6 +39,7 @@ __all__ = [
     "Conditions",
     "Costs",
     "Dataset",
+    "Equivalence",
     "Estimator",
     "Floats",
     "Ingredients",

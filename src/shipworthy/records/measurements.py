@@ -36,6 +36,8 @@ class Conditions:
     """One-minute load average when the measurement began; ``nan`` where the platform has none."""
     note: str = ""
     """What else a reader should know: rows used more than once, how memory was read, rounds that failed."""
+    artefact: str = ""
+    """Fingerprint of the artefact that was loaded and measured; empty where none was noted."""
 
     def comparable(self, other: Conditions) -> bool:
         """Whether machine, versions, threads and profile are the same."""

@@ -40,7 +40,8 @@ def requirement_sentence(requirement: Requirement) -> str:
     >>> requirement_sentence(Requirement(name="r", quantity="roc_auc", at_least=0.9))
     'ROC AUC at least 0.9'
     """
-    text = requirement.sentence().replace(requirement.quantity, label(requirement.quantity), 1).replace("_", " ")
+    text = requirement.sentence().replace(requirement.quantity, label(requirement.quantity), 1)
+    text = text.replace(requirement.scenario, requirement.scenario.replace("_", " "))
     # A pure number has one reading, of which there is no mean.
     text = re.sub(r" \((.*)\)$", r", \1", text)
     return text.removeprefix("mean ") if not QUANTITIES[requirement.quantity].unit else text
