@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shipworthy.feasibility import Evidence, judge, picks, price, requirement_table
-from shipworthy.feasibility.verdicts import _times
+from shipworthy.feasibility.reasons import times
 from shipworthy.records import Conditions, Interval, Measurement, Prices, Record, Requirement, Study
 
 HERE = Conditions("m", "v", 1, "single_stream", 1, 0, 30, "off", "lean", "0", 0.1)
@@ -83,7 +83,8 @@ def test_a_missed_requirement_does_not_ship_whatever_the_gain():
     found = verdict(LOGISTIC, BOOST, evidence("vote", "ensemble", 0.99, ms=80.0))
     assert found.answer == "do not ship"
     assert found.reason.startswith("It misses 'fast': p99 of 80 ms")
-    assert found.reason.endswith("Its gain alone would be enough.")
+    assert "That is 1.6 times the limit. Cheapest known change: no measured change would make it met; a limit of" in found.reason
+    assert "Its gain alone would be enough. Decided by the paired bootstrap on the test rows, at 95 %." in found.reason
 
 
 def test_a_wide_interval_cannot_tell_and_says_how_many_rows_would():
@@ -130,7 +131,7 @@ def test_where_the_test_rows_decided_over_several_seeds_it_asks_for_rows():
     """The bootstrap was wider than the spread of the seeds."""
     base = several("boost", "tree_ensemble", [0.9] * 3)
     found = verdict(base, several("vote", "ensemble", [0.909, 0.910, 0.911], spread=0.01))
-    assert "of a paired bootstrap" in found.comparisons[0].gain.how
+    assert "by a paired bootstrap" in found.comparisons[0].gain.how
     assert "more test rows (now 2,000)" in found.reason
 
 
@@ -145,7 +146,7 @@ def test_where_the_test_rows_decided_over_several_seeds_it_asks_for_rows():
 )
 def test_a_ratio_has_no_more_digits_than_its_interval_allows(ends, words):
     """The half-width's leading digit is the last that is told."""
-    assert _times(Interval(*ends, 0.95, "by hand"), "p99") == words
+    assert times(Interval(*ends, 0.95, "by hand"), "p99") == words
 
 
 def test_too_few_queries_cannot_tell_and_say_how_many_more():

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from shipworthy import reporting
 from shipworthy.records import (
     Comparison,
+    Equivalence,
     Interval,
     Prices,
     Record,
@@ -512,3 +513,57 @@ def test_the_pareto_front_is_what_nobody_beats(points):
 def test_a_point_that_was_not_measured_is_not_on_the_front_and_hides_nobody():
     """Nan beats nothing."""
     assert pareto_front(np.array([np.nan, 2.0]), np.array([1.0, 0.5])).tolist() == [False, True]
+
+
+def judged_fully():
+    """A verdict with all that stands beside it, and a requirement that is missed by half."""
+    content = make_content()
+    beside = Equivalence(0.004, 0.27, 0.726, 0.005, "Bayesian correlated t-test over 5 seeds")
+    first = content.verdicts[0]
+    compared = replace(first.comparisons[0], equivalence=beside, power=0.34)
+    missed = replace(
+        content.requirement_verdicts[0], outcome="missed", observed=75.0, times_off=1.5, change="a batch size of 16 meets it"
+    )
+    verdict = replace(
+        first,
+        comparisons=(compared,),
+        requirements=(missed,),
+        deciding_test="corrected resampled t (Nadeau and Bengio 2003), at 97.5 %",
+        family=2,
+        power=0.34,
+        weighted_score=0.75,
+    )
+    return replace(content, verdicts=[verdict], requirement_verdicts=[missed])
+
+
+def test_what_stands_beside_a_verdict_is_on_the_page_and_in_the_tables():
+    """The deciding test, the Bayesian probabilities, the power and the weighted score: card, Markdown and CSV."""
+    report = build_report(judged_fully())
+    bayes = "Not deciding, over boost: worse under 1 %, practically equivalent 27 %, better 73 % (Bayesian correlated t-test"
+    assert bayes in report.html
+    assert bayes in report.markdown
+    assert "Decided by the corrected resampled t (Nadeau and Bengio 2003), at 97.5 %." in report.html
+    assert "Power to show a gain of twice the smallest useful one: 34 % over boost." in report.html
+    assert "Weighted requirements met: 75 % by weight." in report.html
+    row = report.tables["verdicts.csv"].iloc[0]
+    assert (row["family"], row["power"], row["weighted_score"], row["bayes_better"]) == (2, 0.34, 0.75, 0.726)
+
+
+def test_how_far_off_a_limit_is_and_what_would_change_it_are_told():
+    """In the table of requirements the factor, below it the cheapest known change; the CSV has both."""
+    report = build_report(judged_fully())
+    assert "<small>1.5 times the limit</small>" in report.html
+    for text in (report.html, report.markdown):
+        assert "That is 1.5 times the limit. Cheapest known change: a batch size of 16 meets it." in text
+    row = report.tables["requirements.csv"].iloc[0]
+    assert (row["times_off"], row["change"]) == (1.5, "a batch size of 16 meets it")
+
+
+def test_the_largest_tolerable_costs_are_told_where_they_are_declared():
+    """The rule at the head of the page is the study's own."""
+    content = make_content()
+    declared = replace(content.study, largest_latency_ratio=10.0, largest_memory_ratio=2.0)
+    assert "at no more than 10 times the p99 latency and 2 times the memory of each, and it meets" in (
+        build_report(replace(content, study=declared)).html
+    )
+    assert "at no more than" not in build_report(content).html

@@ -10,6 +10,7 @@ This module does *not* know what an artefact is for, or which candidate it came 
 
 from __future__ import annotations
 
+import hashlib
 import os
 import zipfile
 from pathlib import Path
@@ -114,3 +115,18 @@ def load(path: Path) -> Estimator:
 def size_mib(path: Path) -> float:
     """Size of an artefact on disk (MiB)."""
     return path.stat().st_size / 2**20
+
+
+def fingerprint(path: Path) -> str:
+    """16 hex digits of SHA-256 over the bytes of an artefact: two files of one fingerprint are one artefact.
+
+    Raises
+    ------
+    InputError
+        If there is no such file.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}); train the candidate first") from error

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from shipworthy.datasets.rows import Rows
-from shipworthy.records import Dataset, InputError, Split
+from shipworthy.records import Dataset, InputError, Split, Task
 
-__all__ = ["describe", "fingerprint", "load", "names", "summary"]
+__all__ = ["describe", "fingerprint", "load", "names", "summary", "task"]
 
 _NAMES = ("breast_cancer", "adult", "flights")
 
@@ -50,6 +50,18 @@ def summary(name: str) -> str:
         If there is no such data set; names those that exist.
     """
     return str(_module(name).SUMMARY)
+
+
+def task(name: str) -> Task:
+    """What is asked of a data set: binary, multiclass or regression; reads no rows.
+
+    Raises
+    ------
+    InputError
+        If there is no such data set; names those that exist.
+    """
+    asked: Task = _module(name).TASK
+    return asked
 
 
 # The largest table is 60 MB: the two that were used last stay, so that a notebook which turns from one seed to the next does

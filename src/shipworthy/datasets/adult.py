@@ -10,8 +10,9 @@ import numpy as np
 from shipworthy.datasets.installed import as_text, path_in
 from shipworthy.datasets.rows import Rows
 from shipworthy.datasets.splits import random_split
-from shipworthy.records import Roles, Split
+from shipworthy.records import Roles, Split, Task
 
+TASK: Task = "binary"
 SUMMARY = "32,561 adults of the US census of 1994: does a person earn more than 50,000 dollars a year? With gender, race and age."
 RULE = (
     "By chance, 70 % train and 30 % test, stratified by class; rows with the same features stay on one side and in one fold; "

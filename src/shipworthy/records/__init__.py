@@ -40,7 +40,7 @@ from shipworthy.records.terms import (
     digest,
 )
 from shipworthy.records.told import RecipeFinding, RecipeKind, Told
-from shipworthy.records.verdicts import Comparison, RequirementVerdict, Verdict
+from shipworthy.records.verdicts import Comparison, Equivalence, RequirementVerdict, Verdict
 
 __all__ = [
     "EVERYBODY",
@@ -55,6 +55,7 @@ __all__ = [
     "Conditions",
     "Costs",
     "Dataset",
+    "Equivalence",
     "Estimator",
     "Floats",
     "Hearing",

@@ -42,6 +42,8 @@ class Conditions:
     """Time of the calibration kernel in the same process; 0 where it was not taken."""
     recipe: str = ""
     """The timing recipe of another system that was replayed; empty for a measurement of our own."""
+    artefact: str = ""
+    """Fingerprint of the artefact that was loaded and measured; empty where none was noted."""
 
     def comparable(self, other: Conditions) -> bool:
         """Whether machine, versions, threads and profile are the same."""

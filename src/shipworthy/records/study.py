@@ -51,7 +51,9 @@ class Scenario:
 class Requirement:
     """A limit on one statistic of one quantity under one scenario.
 
-    Exactly one of ``at_most`` and ``at_least`` is given.
+    Exactly one of ``at_most`` and ``at_least`` is given. What is left out (``scenario``, ``batch_size``, ``dataset``) is open,
+    and must hold everywhere. ``group`` asks for the rows of one group alone. Without a ``weight`` the requirement is hard: who
+    misses it is not shipped. With one it forbids nothing, and counts that much in a candidate's weighted score.
     """
 
     __pydantic_config__ = FORBID_UNKNOWN
@@ -62,6 +64,9 @@ class Requirement:
     at_least: Annotated[float, Gt(-math.inf)] | None = None
     scenario: ScenarioName | Literal["none"] = "none"
     batch_size: Annotated[int, Ge(1)] | None = None
+    dataset: str = ""
+    group: str = ""
+    weight: Annotated[float, Gt(0), Lt(math.inf)] | None = None
 
     @property
     def limit(self) -> float:
@@ -71,6 +76,10 @@ class Requirement:
             msg = f"requirement {self.name!r} gives neither at_most nor at_least"
             raise ValueError(msg)
         return limit
+
+    def judges(self, dataset: str) -> bool:
+        """Whether the requirement speaks of a data set: of any, unless it names one."""
+        return self.dataset in ("", dataset)
 
     def sentence(self) -> str:
         """The requirement in words.
@@ -82,8 +91,13 @@ class Requirement:
         """
         unit = QUANTITIES[self.quantity].unit if self.quantity in QUANTITIES else ""
         side = "at most" if self.at_most is not None else "at least"
-        where = "" if self.scenario == "none" else f" ({self.scenario})"
-        return f"{self.statistic} {self.quantity} {side} {self.limit:g} {unit}".rstrip() + where
+        where: list[str] = [self.scenario] if self.scenario != "none" else []
+        where += [f"batch size {self.batch_size:,}"] if self.batch_size else []
+        where += [f"group {self.group}"] if self.group else []
+        where += [f"on {self.dataset}"] if self.dataset else []
+        where += [f"weight {self.weight:g}"] if self.weight is not None else []
+        said = f"{self.statistic} {self.quantity} {side} {self.limit:g} {unit}".rstrip()
+        return f"{said} ({', '.join(where)})" if where else said
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,6 +223,9 @@ class LoadPlan:
 class Study:
     """The whole question in one object.
 
+    ``largest_latency_ratio`` and ``largest_memory_ratio`` say how many times the p99 latency and the memory of either baseline
+    are tolerable; left out, only the requirements limit what an ensemble may cost.
+
     ``sweep`` names fields of :class:`TrainingPlan` or :class:`MeasuringPlan` and lists the values to try; every combination
     is an arm of its own, and the one table of results has a row for each.
     """
@@ -221,6 +238,8 @@ class Study:
     seeds: Annotated[tuple[Annotated[int, Ge(0), Le(2**31 - 1)], ...], MinLen(1)] = (0,)
     metric: str = "roc_auc"
     smallest_useful_gain: Annotated[float, Gt(0), Lt(math.inf)] = 0.005
+    largest_latency_ratio: Annotated[float, Gt(0), Lt(math.inf)] | None = None
+    largest_memory_ratio: Annotated[float, Gt(0), Lt(math.inf)] | None = None
     confidence: Annotated[float, Gt(0.5), Lt(1)] = 0.95
     requirements: tuple[Requirement, ...] = ()
     traffic_queries_s: Annotated[float, Gt(0), Lt(math.inf)] = 10.0

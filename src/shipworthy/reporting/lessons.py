@@ -14,7 +14,7 @@ import numpy as np
 
 from shipworthy.records import QUANTITIES, Comparison, RequirementVerdict
 from shipworthy.reporting.figures import COLOURS, INK, MARKERS, QUIET, ReportFigure, canvas, legend, nearest_rank, theme, ticks
-from shipworthy.reporting.wording import cell, label, number, score, times
+from shipworthy.reporting.wording import cell, label, number, score, times, times_the_limit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -307,7 +307,7 @@ def requirement_matrix(verdicts: Sequence[RequirementVerdict]) -> pd.DataFrame:
             "candidate": v.candidate,
             "level": v.level,
             "requirement": v.requirement,
-            "cell": f"{v.outcome} ({number(v.observed)})",
+            "cell": f"{v.outcome} ({number(v.observed)}{f', {times_the_limit(v.times_off)}' if v.times_off > 1 else ''})",
         }
         for v in verdicts
     ]

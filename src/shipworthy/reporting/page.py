@@ -21,15 +21,19 @@ from shipworthy.reporting.protocol import levels_of, measured_conditions, protoc
 from shipworthy.reporting.stakeholders import hearing_sections, stakeholder_frames, veto_sentences
 from shipworthy.reporting.wording import (
     KIND_WORDS,
+    bayes_lines,
     cell,
     cost,
+    costs_declared,
     file_part,
     label,
     number,
+    percent,
     requirement_sentence,
     rounded,
     score,
     times,
+    times_the_limit,
 )
 
 if TYPE_CHECKING:
@@ -75,6 +79,7 @@ def build_report(content: ReportContent) -> Report:
     results = csv["results.csv"].to_dict("records")
     view: dict[str, Any] = {
         "study": study,
+        "costs_declared": costs_declared(study),
         "verdicts": verdicts,
         "counts": {
             answer: sum(v.answer == answer for v in content.verdicts) for answer in ("ship", "do not ship", "cannot tell")
@@ -141,6 +146,10 @@ def _environment(*, autoescape: bool) -> jinja2.Environment:
         "is_finite": math.isfinite,
         "rounded": lambda interval: rounded(interval.value, interval.low, interval.high),
         "label": label,
+        "bayes_lines": bayes_lines,
+        "percent": percent,
+        "factor": times_the_limit,
+        "is_off": lambda value: value > 1,
         "md": _markdown,
         "slug": lambda text: text.replace(" ", "-"),
     }

@@ -204,16 +204,28 @@ def verdict_table(verdicts: Sequence[Verdict]) -> pd.DataFrame:
     # Named here, so that a study without a verdict has a table with a header.
     numbered = [f"{name}{end}" for name in ("gain", "p99_ratio", "memory_ratio") for end in ("", "_low", "_high")]
     columns = ["dataset", "level", "candidate", "answer", "baseline", "baseline_role", "metric", "confidence", *numbered]
-    columns += ["gain_how", "p99_ratio_how", "reason"]
+    columns += ["gain_how", "p99_ratio_how", "reason", "deciding_test", "family", "power", "weighted_score"]
+    columns += ["bayes_worse", "bayes_equivalent", "bayes_better", "bayes_how"]
     rows: list[dict[str, object]] = []
     for v in verdicts:
         row: dict[str, object] = {"dataset": v.dataset, "level": v.level, "candidate": v.candidate, "answer": v.answer}
+        row |= {"deciding_test": v.deciding_test, "family": v.family, "power": v.power, "weighted_score": v.weighted_score}
+        bayes = {c.baseline: c.equivalence for c in v.comparisons}
+        powers = {c.baseline: c.power for c in v.comparisons}
         against: list[tuple[str, str, str, Interval, Interval, Interval]]
         against = [(c.baseline, c.baseline_role, c.metric, c.gain, c.latency_ratio, c.memory_ratio) for c in v.comparisons]
         for baseline, role, metric, gain, latency, memory in against or [("", "", "", nothing, nothing, nothing)]:
             numbers = {"baseline": baseline, "baseline_role": role, "metric": metric, "confidence": gain.confidence}
             for name, interval in (("gain", gain), ("p99_ratio", latency), ("memory_ratio", memory)):
                 numbers |= {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
+            if e := bayes.get(baseline):
+                numbers |= {
+                    "bayes_worse": e.worse,
+                    "bayes_equivalent": e.equivalent,
+                    "bayes_better": e.better,
+                    "bayes_how": e.how,
+                }
+                numbers |= {"power": powers[baseline]}
             rows.append({**row, **numbers, "gain_how": gain.how, "p99_ratio_how": latency.how, "reason": v.reason})
     return pd.DataFrame(rows, columns=columns)
 

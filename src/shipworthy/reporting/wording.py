@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from shipworthy.records import QUANTITIES, Requirement
+from shipworthy.records import QUANTITIES, Comparison, Requirement, Study
 
 KIND_WORDS = {"single": "single model", "tree_ensemble": "tree ensemble", "ensemble": "ensemble of models"}
 
@@ -40,7 +40,8 @@ def requirement_sentence(requirement: Requirement) -> str:
     >>> requirement_sentence(Requirement(name="r", quantity="roc_auc", at_least=0.9))
     'ROC AUC at least 0.9'
     """
-    text = requirement.sentence().replace(requirement.quantity, label(requirement.quantity), 1).replace("_", " ")
+    text = requirement.sentence().replace(requirement.quantity, label(requirement.quantity), 1)
+    text = text.replace(requirement.scenario, requirement.scenario.replace("_", " "))
     # A pure number has one reading, of which there is no mean.
     text = re.sub(r" \((.*)\)$", r", \1", text)
     return text.removeprefix("mean ") if not QUANTITIES[requirement.quantity].unit else text
@@ -103,6 +104,61 @@ def times(value: float) -> str:
     ('5.1 times', '0.83 times', '120 times')
     """
     return f"{number(value, 2 if value < 100 else 3)} times"
+
+
+def percent(share: float) -> str:
+    """A probability in percent, without a certainty that nobody has.
+
+    Examples
+    --------
+    >>> percent(0.128), percent(0.9999), percent(0.001)
+    ('13 %', 'over 99 %', 'under 1 %')
+    """
+    if 0 < share < 0.005:
+        return "under 1 %"
+    return "over 99 %" if 0.995 < share < 1 else f"{100 * share:.0f} %"
+
+
+def times_the_limit(value: float) -> str:
+    """How far off a limit is, never rounded down to 1.
+
+    Examples
+    --------
+    >>> times_the_limit(1.004), times_the_limit(2.34), times_the_limit(math.inf)
+    ('1.01 times the limit', '2.3 times the limit', 'beyond any multiple of the limit')
+    """
+    if math.isinf(value):
+        return "beyond any multiple of the limit"
+    near = math.ceil(value * 100) / 100
+    return f"{f'{near:.2f}' if near < 1.1 else number(value, 2 if value < 100 else 3)} times the limit"
+
+
+def bayes_lines(comparisons: Sequence[Comparison]) -> list[str]:
+    """What the Bayesian correlated t-test says of each comparison, or once why it says nothing."""
+    lines = []
+    for c in comparisons:
+        e = c.equivalence
+        if math.isnan(e.worse):
+            lines.append(f"Bayesian correlated t-test: {e.how}.")
+        else:
+            shares = f"worse {percent(e.worse)}, practically equivalent {percent(e.equivalent)}, better {percent(e.better)}"
+            lines.append(f"Not deciding, over {c.baseline}: {shares} ({e.how}).")
+    return list(dict.fromkeys(lines))
+
+
+def costs_declared(study: Study) -> str:
+    """The largest tolerable costs as part of a sentence; empty if none is declared.
+
+    Examples
+    --------
+    >>> from shipworthy.records import Prices
+    >>> prices = Prices(as_of="", source="", vcpu_hour_usd=0, gib_hour_usd=0)
+    >>> costs_declared(Study(name="s", question="?", datasets=("a",), candidates=("b",), prices=prices, largest_latency_ratio=10))
+    'at no more than 10 times the p99 latency of each, '
+    """
+    declared = (("p99 latency", study.largest_latency_ratio), ("memory", study.largest_memory_ratio))
+    limits = [f"{limit:g} times the {what}" for what, limit in declared if limit is not None]
+    return f"at no more than {' and '.join(limits)} of each, " if limits else ""
 
 
 def rounded(value: float, low: float, high: float) -> tuple[str, str, str]:

@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from shipworthy.experiments.arms import arms_of, sentence
-from shipworthy.records import InputError, Study, digest
+from shipworthy.records import QUANTITIES, InputError, Study, digest
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 LARGEST_FILE = 1_000_000
@@ -173,12 +173,31 @@ def parse_study(text: str, where: str) -> Study:
         study: Study = TypeAdapter(Study).validate_json(json.dumps(values, ensure_ascii=False).encode(), strict=True)
     except ValidationError as error:
         place = tuple(error.errors(include_url=False)[0]["loc"])
-        raise InputError(sentence(error, f"{where}, line {_line_of(root, place)}")) from None
+        line = f"{where}, line {_line_of(root, place)}"
+        units = _mixed_units(values, place)
+        raise InputError(f"{line}: {units}" if units else sentence(error, line)) from None
     except (TypeError, ValueError) as error:
         raise InputError(f"{where}: holds a value that is no text, number, list or field ({error}); write it plainly") from None
     for field, problem in _problems(study):
         raise InputError(f"{where}, line {_line_of(root, field)}: {'.'.join(str(p) for p in field)}: {problem}")
     return study
+
+
+WITH_UNIT = re.compile(r"\s*([-+]?[\d.,]+)\s*([A-Za-z%][A-Za-z/_ ]*)\s*")
+
+
+def _mixed_units(values: dict[str, Any], place: tuple[Any, ...]) -> str:
+    """What is wrong with a limit that was written with a unit, such as ``50 ms``; empty if that is not what is wrong."""
+    if len(place) != 3 or place[0] != "requirements" or place[2] not in {"at_most", "at_least"}:
+        return ""
+    requirement = values["requirements"][place[1]]
+    written = WITH_UNIT.fullmatch(str(requirement[place[2]]))
+    known = QUANTITIES.get(str(requirement.get("quantity")))
+    if written is None or known is None:
+        return ""
+    unit = f"in {known.unit}" if known.unit else "which has no unit"
+    name = ".".join(str(p) for p in place)
+    return f"{name}: {requirement[place[2]]!r:.60} mixes a number and a unit; give {known.name}, {unit}, as a number alone"
 
 
 def _problems(study: Study) -> list[tuple[tuple[Any, ...], str]]:
@@ -202,8 +221,16 @@ def _problems(study: Study) -> list[tuple[tuple[Any, ...], str]]:
         check(("candidates", index), lambda name=name: candidates.get(name))
     repeated = [f for f in ("datasets", "candidates", "seeds") if len(set(getattr(study, f))) < len(getattr(study, f))]
     found += [((field,), "names something twice; name it once") for field in repeated]
-    if study.metric not in _metrics():
-        found.append((("metric",), f"{study.metric!r:.80} is no metric; choose one of {', '.join(_metrics())}"))
+    known = [n for n in study.datasets if n in datasets.names()]
+    if known and study.metric not in (can := _metrics(tuple(known))):
+        choose = f"choose one of {', '.join(can)}" if can else "no metric fits them all, so give each task a study of its own"
+        found.append((("metric",), f"{study.metric!r:.80} is no metric of every data set here; {choose}"))
+    check(("requirements",), lambda: feasibility.check_requirements(study.requirements))
+    elsewhere = [(i, r.dataset) for i, r in enumerate(study.requirements) if not any(r.judges(d) for d in study.datasets)]
+    here = ", ".join(study.datasets)
+    found += [
+        (("requirements", i, "dataset"), f"{d!r:.80} is no data set of this study; name one of {here}") for i, d in elsewhere
+    ]
     for index, requirement in enumerate(study.requirements):
         check(("requirements", index), lambda r=requirement: feasibility.check_requirement(r))
     names = [r.name for r in study.requirements]
@@ -239,10 +266,13 @@ def _stakeholder_problems(study: Study) -> list[tuple[tuple[Any, ...], str]]:
     return []
 
 
-def _metrics() -> tuple[str, ...]:
+def _metrics(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The metrics that the tasks of all these data sets have; which of them decides is free."""
+    from shipworthy import datasets
     from shipworthy.measurement import accuracy
 
-    return accuracy.metrics_for("binary")
+    each = [accuracy.metrics_for(datasets.task(name)) for name in names]
+    return tuple(m for m in each[0] if all(m in metrics for metrics in each))
 
 
 def as_yaml(study: Study) -> str:
