@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from shipworthy.records.candidates import Candidate, Costs, Ingredients, Trained
 from shipworthy.records.data import Dataset, Predictions, Roles, Split
+from shipworthy.records.economics import HOURS_A_MONTH, Amount, Economics, expected
 from shipworthy.records.measurements import Conditions, Interval, Measurement, PercentileBound, Record
 from shipworthy.records.quantities import QUANTITIES, Quantity
 from shipworthy.records.study import MeasuringPlan, Prices, Requirement, Scenario, Study, TrainingPlan
@@ -32,13 +33,16 @@ from shipworthy.records.verdicts import Comparison, RequirementVerdict, Verdict
 
 __all__ = [
     "FORBID_UNKNOWN",
+    "HOURS_A_MONTH",
     "QUANTITIES",
+    "Amount",
     "Answer",
     "Candidate",
     "Comparison",
     "Conditions",
     "Costs",
     "Dataset",
+    "Economics",
     "Estimator",
     "Floats",
     "Ingredients",
@@ -67,4 +71,5 @@ __all__ = [
     "TrainingPlan",
     "Verdict",
     "digest",
+    "expected",
 ]
