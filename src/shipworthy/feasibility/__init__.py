@@ -8,7 +8,7 @@ This room does *not* know how a number was measured, where it is kept, or how it
 from __future__ import annotations
 
 from shipworthy.feasibility.breakeven import BreakEven, break_even
-from shipworthy.feasibility.economics import check_economics, usd_per_million
+from shipworthy.feasibility.economics import check_economics, money_problems, usd_per_million
 from shipworthy.feasibility.flips import Contender, Flip, Panel, Place, VerdictMap, flip_sentence
 from shipworthy.feasibility.public import (
     Bought,
@@ -20,7 +20,19 @@ from shipworthy.feasibility.public import (
 )
 from shipworthy.feasibility.requirements import assess, check_requirement, queries_needed
 from shipworthy.feasibility.statistics import corrected_resampled_t, gain_interval, paired_gain, ratio_interval
-from shipworthy.feasibility.value import Answers, Case, draw_terms, expected_terms, make_case, money_of
+from shipworthy.feasibility.value import (
+    Answers,
+    Case,
+    best_threshold,
+    draw_terms,
+    expected_terms,
+    join_terms,
+    make_case,
+    mean_terms,
+    money_of,
+    resample_means,
+    resample_shares,
+)
 from shipworthy.feasibility.verdicts import Evidence, judge, picks, price, requirement_table
 
 __all__ = [
@@ -36,6 +48,7 @@ __all__ = [
     "PublicPlace",
     "VerdictMap",
     "assess",
+    "best_threshold",
     "bought_by_compute",
     "break_even",
     "check_economics",
@@ -45,9 +58,12 @@ __all__ = [
     "expected_terms",
     "flip_sentence",
     "gain_interval",
+    "join_terms",
     "judge",
     "make_case",
+    "mean_terms",
     "money_of",
+    "money_problems",
     "paired_gain",
     "picks",
     "place_among_public",
@@ -56,6 +72,8 @@ __all__ = [
     "queries_needed",
     "ratio_interval",
     "requirement_table",
+    "resample_means",
+    "resample_shares",
     "sample_of",
     "usd_per_million",
 ]

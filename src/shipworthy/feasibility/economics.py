@@ -77,6 +77,34 @@ def usd_per_million(cpu_ms: float, memory_mib: float, prices: Prices, traffic_qu
     return cpu_hours * prices.vcpu_hour_usd + gib_hours * prices.gib_hour_usd + MILLION * prices.request_usd
 
 
+def money_problems(economics: Economics | None, prices: Prices) -> list[tuple[tuple[str, ...], str]]:
+    """What keeps the money of a study from being added up: a currency that is not the US dollar, a range upside down.
+
+    Parameters
+    ----------
+    economics : Economics or None
+    prices : Prices
+
+    Returns
+    -------
+    list of (tuple of str, str)
+        The place of each field, and what is wrong with it.
+    """
+    found: list[tuple[tuple[str, ...], str]] = []
+    for where, currency in (("prices", prices.currency), ("economics", economics.currency if economics else "USD")):
+        if currency != "USD":
+            problem = f"all money of a study is in USD, not {currency!r:.20}; convert the amounts and write USD"
+            found.append(((where, "currency"), problem))
+    for field in fields(economics) if economics else ():
+        value = getattr(economics, field.name)
+        named: dict[tuple[str, ...], tuple[float, ...]] = {("economics", field.name): value} if isinstance(value, tuple) else {}
+        if isinstance(value, Mapping):
+            named = {("economics", field.name, str(key)): amount for key, amount in value.items()}
+        upside_down = [(place, amount) for place, amount in named.items() if list(amount) != sorted(amount)]
+        found += [(p, f"a range runs from low to high, not {list(amount)}; turn it round") for p, amount in upside_down]
+    return found
+
+
 def check_economics(economics: Economics | None, prices: Prices) -> None:
     """Refuse money that cannot be added up.
 
@@ -88,24 +116,10 @@ def check_economics(economics: Economics | None, prices: Prices) -> None:
     Raises
     ------
     InputError
-        If a currency is not the US dollar, or a range is upside down.
+        For the first of :func:`money_problems`.
     """
-    for where, currency in (("prices", prices.currency), ("economics", economics.currency if economics else "USD")):
-        if currency != "USD":
-            raise InputError(
-                f"{where}.currency is {currency!r:.20}, but all money of a study is in one currency, USD; "
-                "convert the amounts and write USD"
-            )
-    if economics is None:
-        return
-    for field in fields(economics):
-        value = getattr(economics, field.name)
-        named = {field.name: value} if isinstance(value, tuple) else {}
-        if isinstance(value, Mapping):
-            named = {f"{field.name}.{key}": amount for key, amount in value.items()}
-        for name, amount in named.items():
-            if list(amount) != sorted(amount):
-                raise InputError(f"economics.{name} must run from low to high, not {list(amount)}; turn it round")
+    for place, problem in money_problems(economics, prices):
+        raise InputError(f"{'.'.join(place)}: {problem}")
 
 
 def copies(traffic_queries_s: float | Floats, capacity_queries_s: float | Floats, economics: Economics) -> Floats:

@@ -415,7 +415,6 @@ def flip_sentence(now: Winner, flips: Sequence[Flip]) -> str:
     if not flips:
         return f"As declared {said[now]}, and no change of traffic, latency limit, price or margin alone alters that."
     near = flips[0]
-    unit = {"traffic": "queries a second", "latency limit": "ms", "price": "times the price", "margin": "USD a right answer"}[
-        near.axis
-    ]
-    return f"As declared {said[now]}. The nearest flip is in the {near.axis}: at {near.at:.3g} {unit} ({near.factor:.3g} times as now) {said[near.winner]}."
+    unit = {"traffic": "queries a second", "latency limit": "ms", "price": "times the price", "margin": "USD a right answer"}
+    where = f"at {near.at:.3g} {unit[near.axis]} ({near.factor:.3g} times as now)"
+    return f"As declared {said[now]}. The nearest flip is in the {near.axis}: {where} {said[near.winner]}."

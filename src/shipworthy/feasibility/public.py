@@ -263,9 +263,10 @@ def bought_by_compute(preset: str = BEST, short_min: int = 5, long_min: int = LO
     # Both cuts are relative to the same single model of the task, so the greater cut is the lower error.
     better = float(np.mean([long[t].error_cut > short[t].error_cut for t in both]))
     sentence = (
-        f"There, {long_min / short_min:.0f} times the training budget ({long_min} instead of {short_min} minutes) raised the median "
-        f"cut of the error from {100 * cuts[0]:.1f} to {100 * cuts[1]:.1f} %, and the median time multiple from {times[0]:.3g} "
-        f"to {times[1]:.3g}, on the {len(both)} tasks that both finished; on {100 * better:.0f} % of them the longer was better."
+        f"There, {long_min / short_min:.0f} times the training budget ({long_min} instead of {short_min} minutes) raised the "
+        f"median cut of the error from {100 * cuts[0]:.1f} to {100 * cuts[1]:.1f} %, and the median time multiple from "
+        f"{times[0]:.3g} to {times[1]:.3g}, on the {len(both)} tasks that both finished; on {100 * better:.0f} % of them the "
+        "longer was better."
     )
     return Bought(preset, short_min, long_min, len(both), *cuts, *times, better, sentence)
 

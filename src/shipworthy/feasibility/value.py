@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -421,6 +422,33 @@ def draw_terms(cases: Sequence[Case], economics: Economics, prices: Prices, rng:
             shares = case.answers.resampled[(which * len(case.answers.resampled)).astype(int)]
         terms.append(_terms(case, shares, drawn, latency, capacity, economics, prices))
     return terms
+
+
+def join_terms(several: Sequence[Terms]) -> Terms:
+    """The terms of one candidate under several seeds, put together: draws side by side, prices of a copy on average.
+
+    Parameters
+    ----------
+    several : sequence of Terms
+        One a seed, at least one.
+
+    Returns
+    -------
+    Terms
+    """
+    arrays = ("per_margin", "margin", "wrong", "delay", "capacity_queries_s", "factor", "upkeep")
+    numbers = ("copy_usd_hour", "training_usd")
+    changed: dict[str, Any] = {name: np.concatenate([getattr(t, name) for t in several]) for name in arrays}
+    changed |= {name: float(np.mean([getattr(t, name) for t in several])) for name in numbers}
+    return replace(several[0], **changed)
+
+
+def mean_terms(several: Sequence[Terms]) -> Terms:
+    """The mean of one candidate's expected terms over several seeds: one entry."""
+    joined = join_terms(several)
+    arrays = ("per_margin", "margin", "wrong", "delay", "capacity_queries_s", "factor", "upkeep")
+    means: dict[str, Any] = {name: np.array([float(np.mean(getattr(joined, name)))]) for name in arrays}
+    return replace(joined, **means)
 
 
 def machines_usd_month(terms: Terms, traffic_queries_s: float, economics: Economics, prices: Prices) -> Floats:
