@@ -186,7 +186,11 @@ def money_of_place(
     everywhere = [e for e in evidence if all(e.candidate in cases for cases in by_seed)]
     shown: dict[str, Any] = {"dataset": arms[0].dataset, "level": arms[0].level, "declared": study.economics is not None}
     task = "" if not classes else "binary" if len(classes) == 2 else "multiclass"
-    shown["public"] = _public(everywhere, verdicts, task or _task_of(everywhere))
+    task = task or _task_of(everywhere)
+    shown["public"] = _public(everywhere, verdicts, task)
+    sample = feasibility.sample_of(task_type=task)
+    words = shown["public"][0]["sample"] if shown["public"] else ""
+    shown["public_sample"] = {"sample": words, "points": [[r.time_multiple, r.error_cut] for r in sample]}
     shown["bought"] = asdict(feasibility.bought_by_compute())["sentence"]
     shown["capacity"] = {name: case.capacity_queries_s.how for name, case in by_seed[0].items()}
     if study.economics is not None:

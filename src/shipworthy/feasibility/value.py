@@ -243,7 +243,7 @@ def best_threshold(positive: Floats, y: Ints, economics: Economics) -> float:
     above = np.concatenate([np.cumsum(is_positive[::-1])[::-1], [0]]), np.concatenate([np.cumsum(is_negative[::-1])[::-1], [0]])
     below = is_positive.sum() - above[0], is_negative.sum() - above[1]
     earned = right * (above[0] + below[1]) - alarm * above[1] - miss * below[0]
-    edges = np.concatenate([[said[0] / 2], (said[1:] + said[:-1]) / 2, [(said[-1] + 1) / 2]])
+    edges = np.concatenate([[said[0] / 2], (said[1:] + said[:-1]) / 2, [max((said[-1] + 1) / 2, np.nextafter(said[-1], 2))]])
     best = np.isclose(earned, earned.max(), rtol=1e-12, atol=0)
     return float(min(edges[best], key=lambda edge: abs(edge - 0.5)))
 

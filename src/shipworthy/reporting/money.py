@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from shipworthy.reporting.figures import COLOURS, INK, QUIET, ReportFigure, canvas, theme, ticks
-from shipworthy.reporting.wording import number
+from shipworthy.reporting.wording import file_part, label, number
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
 MONEY = ("net_value_usd_month", "answers_usd_month", "delay_usd_month", "usd_per_month", "training_usd_month", "upkeep_usd_month")
+COLUMNS = (*MONEY, "usd_per_million")
 WINNERS = ("ensemble", "baseline", "cannot tell", "nothing meets the limit")
 FILL = {"ensemble": "#f2b48a", "baseline": "#9cc9e6", "cannot tell": "#dddddd", "nothing meets the limit": "#6b6b6b"}
 """Lighter than the inks of Okabe and Ito, so that borders and words stand out on them."""
@@ -145,11 +146,10 @@ def verdict_map(money: Mapping[str, Any]) -> ReportFigure | None:
     rows = len(panels) // columns
     who = {"ensemble": found["sides"][0], "baseline": found["sides"][1]}.get(found["now"])
     verdict = f"{who} wins" if who else "it cannot be told who wins" if found["now"] == "cannot tell" else found["now"]
-    near = (
-        f"; the nearest flip is in the {found['flips'][0]['axis']}, at {number(found['flips'][0]['factor'])} times what it is"
-        if found["flips"]
-        else "; nothing alone flips that"
-    )
+    near = "; nothing alone flips that"
+    if found["flips"]:
+        first_flip = found["flips"][0]
+        near = f"; the nearest flip is in the {first_flip['axis']}, at {number(first_flip['factor'])} times what it is"
     finding = f"{money['dataset']}: as declared {verdict}{near}"
     with theme():
         figure, first = canvas(finding, 2.2 + 3.3 * rows)
@@ -205,7 +205,7 @@ def _panel(
     ax.set_ylim(margin[0], margin[-1])
     ax.grid(visible=False)
     sides = f"{panel['ensemble'] or 'no ensemble'} or {panel['baseline'] or 'no baseline'}"
-    ax.set_title(f"limit {_limit(panel['limit_ms'])}, prices × {panel['price_factor']:.3g}\n{sides}", fontsize=12, loc="left")
+    ax.set_title(f"limit {_limit(panel['limit_ms'])}, price factor {panel['price_factor']:.3g}\n{sides}", fontsize=12, loc="left")
     ticks(ax, log=True, log_y=True)
     if last_row:
         ax.set_xlabel("queries a second")
@@ -217,30 +217,28 @@ def _panel(
         ax.set_yticklabels([])
 
 
-def public_scatter(money: Sequence[Mapping[str, Any]], public: Sequence[tuple[float, float]], sample: str) -> ReportFigure | None:
+def public_scatter(money: Sequence[Mapping[str, Any]]) -> ReportFigure | None:
     """The error cut against the multiple of the time in bulk: public ensembles as dots, those of the study named.
 
     Parameters
     ----------
     money : sequence of mapping
-        As from the experiment, one for each data set and level.
-    public : sequence of (float, float)
-        Time multiple and error cut of each public ensemble.
-    sample : str
-        Which these are, in words.
+        As from the experiment, one for each data set and level, with the public sample that its ensembles are placed in.
 
     Returns
     -------
     ReportFigure or None
         ``None`` where no ensemble of the study has a place.
     """
+    public = sorted({(t, c) for m in money if m.get("public_sample") for t, c in m["public_sample"]["points"]})
+    sample = "; ".join(dict.fromkeys(m["public_sample"]["sample"] for m in money if m.get("public_sample")))
     ours = [
         (f"{p['candidate']}, {m['dataset']}" + (f" ({m['level']})" if m["level"] else ""), p)
         for m in money
         for p in m.get("public", ())
         if math.isfinite(p["error_cut"]) and math.isfinite(p["time_multiple"]) and p["time_multiple"] > 0
     ]
-    if not ours:
+    if not ours or not public:
         return None
     from matplotlib.lines import Line2D
 
@@ -249,7 +247,8 @@ def public_scatter(money: Sequence[Mapping[str, Any]], public: Sequence[tuple[fl
     name, best = max(ours, key=lambda o: o[1]["error_cut"])
     finding = (
         f"Of the study's ensembles {name} cuts most off the error, {100 * best['error_cut']:.1f} %: "
-        f"more than on {best['error_cut_rank']:.0f} % of the public tasks, at {number(best['time_multiple'], 2)} times the bulk time"
+        f"more than on {best['error_cut_rank']:.0f} % of the public tasks, "
+        f"at {number(best['time_multiple'], 2)} times the bulk time"
     )
     with theme():
         figure, ax = canvas(finding, 6.4)
@@ -275,3 +274,74 @@ def public_scatter(money: Sequence[Mapping[str, Any]], public: Sequence[tuple[fl
         figure.legend(handles=handles, loc="lower left", bbox_to_anchor=(0.01, 0.005), ncols=2, frameon=False, handletextpad=0.4)
     described = "; ".join(f"{n}: {100 * p['error_cut']:.1f} % at {number(p['time_multiple'], 2)} times" for n, p in ours)
     return ReportFigure(figure, finding, f"{described}. Public: {sample}.")
+
+
+def money_view(money: Sequence[Mapping[str, Any]], records: pd.DataFrame, drawn: dict[str, str]) -> dict[str, Any]:
+    """What the sections on money, flips and public ensembles show; the figures are put into ``drawn``.
+
+    Parameters
+    ----------
+    money : sequence of mapping
+    records : DataFrame
+    drawn : dict of str to str
+        SVG by file name.
+
+    Returns
+    -------
+    dict
+        ``places`` (a table and sentences each), ``maps``, ``public`` and ``declared``.
+    """
+    places, maps = [], []
+    for m in money:
+        title = f"{m['dataset']} ({m['level']})" if m["level"] else str(m["dataset"])
+        table = money_table(records, m["dataset"], m["level"])
+        rows = [{"candidate": r["candidate"], "cells": [_amount(r, q) for q in COLUMNS]} for r in table.to_dict("records")]
+        how = [f"Capacity is {h}." for h in dict.fromkeys(m.get("capacity", {}).values())]
+        how += [f"{name}: {h}." for name, h in m.get("answers", {}).items()]
+        sentences = [s for b in m.get("break_even", ()) for s in b["sentences"]]
+        places.append({"title": title, "rows": rows, "how": how, "break_even": sentences})
+        figure = verdict_map(m)
+        if figure is not None:
+            file = _file(drawn, f"{file_part(title)}-verdict_map.svg")
+            drawn[file] = figure.svg()
+            flips = [
+                {
+                    "axis": f["axis"],
+                    "now": number(f["now"]),
+                    "at": number(f["at"]),
+                    "factor": number(f["factor"]),
+                    "winner": f["winner"],
+                }
+                for f in m["map"]["flips"]
+            ]
+            maps.append(
+                {"title": title, "sentence": m["map"]["sentence"], "flips": flips, "file": file, "finding": figure.finding}
+            )
+    scatter = public_scatter(money)
+    public: dict[str, Any] = {
+        "sentences": [f"{m['dataset']}: {p['sentence']}" for m in money for p in m.get("public", ())],
+        "file": "",
+    }
+    public["bought"] = next((m["bought"] for m in money if m.get("bought")), "")
+    if scatter is not None:
+        public |= {"file": _file(drawn, "among_public_ensembles.svg"), "finding": scatter.finding}
+        drawn[public["file"]] = scatter.svg()
+    columns = [label(q) for q in COLUMNS]
+    return {"places": places, "maps": maps, "public": public, "declared": any(m["declared"] for m in money), "columns": columns}
+
+
+def _file(drawn: Mapping[str, str], file: str) -> str:
+    while file in drawn:  # two names that differ only in what no file system takes
+        file = f"_{file}"
+    return file
+
+
+def _amount(row: Mapping[Any, Any], quantity: str) -> dict[str, str]:
+    """A value and its interval; an amount of dollars has no use for cents beyond a hundred."""
+
+    def usd(value: float) -> str:
+        return number(value) if math.isnan(value) or abs(value) < 100 else f"{value:,.0f}"
+
+    ends = [row[f"{quantity}_low"], row[f"{quantity}_high"]]
+    known = all(math.isfinite(e) for e in ends) and ends[0] < ends[1]
+    return {"value": usd(row[quantity]), "interval": f"{usd(ends[0])} to {usd(ends[1])}" if known else ""}

@@ -135,6 +135,7 @@ def write_report(run: Run) -> Path:
         environment=run.environment(),
         missing=[*assessment.missing, *read_missing(run.folder)],
         timings=read_timings(run.folder),
+        money=list(assessment.money),
     )
     report = reporting.build_report(content)
     for name, table in report.tables.items():
