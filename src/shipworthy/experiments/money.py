@@ -308,6 +308,12 @@ def _worth(
         for c in v.comparisons
         if v.candidate in point and c.baseline in point
     ]
+    drawn = _draw_all(study, economics, by_seed, [n for n in names if n in point])
+    for even in evens:
+        gains = drawn[even["challenger"]] - drawn[even["baseline"]]
+        tail = (1 - study.confidence) / 2
+        even["gain_low"], even["gain_high"] = (float(x) for x in np.quantile(gains, [tail, 1 - tail]))
+        even["sentences"] = [_gain_sentence(even, study.confidence), *even["sentences"]]
     contenders = _contenders(study, economics, by_seed, evidence)
     if not any(c.is_ensemble for c in contenders) or all(c.is_ensemble for c in contenders):
         return {"break_even": evens, "map": None}
@@ -331,6 +337,31 @@ def _worth(
     shown["margin_of"] = "unit of absolute error" if regression else "right answer"
     shown["sentence"] = feasibility.flip_sentence(now, flips)
     return {"break_even": evens, "map": shown}
+
+
+def _draw_all(
+    study: Study, economics: Economics, by_seed: Sequence[Mapping[str, Case]], names: Sequence[str]
+) -> dict[str, Floats]:
+    """Net values of a month, drawn together; the draws of several seeds stand side by side."""
+    from shipworthy import feasibility
+
+    nets: dict[str, list[Floats]] = {name: [] for name in names}
+    for seed, cases in zip(study.seeds, by_seed, strict=True):
+        rng = np.random.default_rng([seed, 9])
+        terms = feasibility.draw_terms([cases[n] for n in names], economics, study.prices, rng)
+        for name, own in zip(names, terms, strict=True):
+            nets[name].append(feasibility.month(own, study.traffic_queries_s, economics, study.prices).net)
+    return {name: np.concatenate(parts) for name, parts in nets.items()}
+
+
+def _gain_sentence(even: Mapping[str, Any], confidence: float) -> str:
+    """What the challenger is worth more in a month, with the interval of the paired draws."""
+    gain, low, high = even["gain_usd_month"], even["gain_low"], even["gain_high"]
+    side = "which pays" if low > 0 else "which does not pay" if high < 0 else "so it cannot be told whether it pays"
+    return (
+        f"In a month {even['challenger']} is worth an estimated {gain:+,.0f} USD beside {even['baseline']} "
+        f"({low:+,.0f} to {high:+,.0f} at {100 * confidence:g} %), {side}."
+    )
 
 
 def _contenders(

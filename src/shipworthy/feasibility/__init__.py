@@ -30,6 +30,7 @@ from shipworthy.feasibility.value import (
     make_case,
     mean_terms,
     money_of,
+    month,
     resample_means,
     resample_shares,
 )
@@ -64,6 +65,7 @@ __all__ = [
     "mean_terms",
     "money_of",
     "money_problems",
+    "month",
     "paired_gain",
     "picks",
     "place_among_public",

@@ -152,11 +152,12 @@ def verdict_map(money: Mapping[str, Any]) -> ReportFigure | None:
         near = f"; the nearest flip is in the {first_flip['axis']}, at {number(first_flip['factor'])} times what it is"
     finding = f"{money['dataset']}: as declared {verdict}{near}"
     with theme():
-        figure, first = canvas(finding, 2.2 + 3.3 * rows)
+        figure, first = canvas(finding, 2.5 + 3.3 * rows)
         box = first.get_position()
         first.remove()
-        gap_x, gap_y = 0.05, 0.55 / float(figure.get_size_inches()[1])
-        width, height = (box.width - gap_x * (columns - 1)) / columns, (box.height - 0.02 - gap_y * (rows - 1)) / rows
+        # Two lines of words stand above each panel.
+        gap_x, gap_y = 0.075, 0.55 / float(figure.get_size_inches()[1])
+        width, height = (box.width - gap_x * (columns - 1)) / columns, (box.height - 0.6 * gap_y - gap_y * (rows - 1)) / rows
         for i, panel in enumerate(panels):
             row, column = divmod(i, columns)
             bottom = box.y0 + (rows - 1 - row) * (height + gap_y)
@@ -164,8 +165,13 @@ def verdict_map(money: Mapping[str, Any]) -> ReportFigure | None:
             _panel(ax, panel, found["here"], first_column=column == 0, last_row=row == rows - 1, margin_of=found["margin_of"])
         shown = [w for i, w in enumerate(WINNERS) if any(i in line for p in panels for line in p["winners"])]
         handles: list[Any] = [Patch(color=FILL[w], label=WORDS.get(w, w)) for w in shown]
-        handles.append(Line2D([], [], color=COLOURS["ensemble"], linewidth=2.2, label="ensemble from here up"))
-        handles.append(Line2D([], [], color=COLOURS["single"], linewidth=2.2, linestyle="--", label="baseline up to here"))
+        borders = (
+            ("pays_from", "ensemble", "-", "ensemble from here up"),
+            ("baseline_until", "single", "--", "baseline up to here"),
+        )
+        for border, kind, style, words in borders:
+            if any(math.isfinite(v) for p in panels for v in p[border]):
+                handles.append(Line2D([], [], color=COLOURS[kind], linewidth=2.2, linestyle=style, label=words))
         handles.append(Line2D([], [], color=INK, marker="*", markersize=13, linestyle="none", label="as declared"))
         figure.legend(handles=handles, loc="lower left", bbox_to_anchor=(0.01, 0.0), ncols=3, frameon=False, handletextpad=0.4)
     described = "; ".join(
@@ -254,14 +260,13 @@ def public_scatter(money: Sequence[Mapping[str, Any]]) -> ReportFigure | None:
         figure, ax = canvas(finding, 6.4)
         x, y = (np.array(v) for v in zip(*public, strict=True))
         mine_x, mine_y = np.array([p["time_multiple"] for _, p in ours]), 100 * np.array([p["error_cut"] for _, p in ours])
-        low, high = (np.quantile(np.concatenate([100 * y]), q) for q in (0.02, 0.98))
         ax.set_xscale("log")
         ax.axhline(0, color=QUIET, linewidth=1, zorder=1)
         ax.plot(x, 100 * y, marker="o", markersize=6, linestyle="none", color=COLOURS["single"], alpha=0.45, zorder=2)
         ax.plot(mine_x, mine_y, marker="D", markersize=10, linestyle="none", color=COLOURS["ensemble"], zorder=4)
         every = np.concatenate([x, mine_x])
         ax.set_xlim(every.min() / 1.6, every.max() * 1.6)
-        ends = min(low, mine_y.min()), max(high, mine_y.max())
+        ends = min(100 * y.min(), mine_y.min()), max(100 * y.max(), mine_y.max())
         ax.set_ylim(ends[0] - 0.08 * (ends[1] - ends[0]), ends[1] + 0.08 * (ends[1] - ends[0]))
         ax.set_xlabel("prediction time in bulk, times that of the single booster, logarithmic")
         ax.set_ylabel("error cut (%), higher is better")
