@@ -165,13 +165,12 @@ def verdict_map(money: Mapping[str, Any]) -> ReportFigure | None:
             _panel(ax, panel, found["here"], first_column=column == 0, last_row=row == rows - 1, margin_of=found["margin_of"])
         shown = [w for i, w in enumerate(WINNERS) if any(i in line for p in panels for line in p["winners"])]
         handles: list[Any] = [Patch(color=FILL[w], label=WORDS.get(w, w)) for w in shown]
-        borders = (
-            ("pays_from", "ensemble", "-", "ensemble from here up"),
-            ("baseline_until", "single", "--", "baseline up to here"),
-        )
-        for border, kind, style, words in borders:
+        borders = (("pays_from", "ensemble", "ensemble from here up"), ("baseline_until", "single", "baseline up to here"))
+        for border, kind, words in borders:
             if any(math.isfinite(v) for p in panels for v in p[border]):
-                handles.append(Line2D([], [], color=COLOURS[kind], linewidth=2.2, linestyle=style, label=words))
+                line = Line2D([], [], color=COLOURS[kind], linewidth=2.2, label=words)
+                line.set_linestyle("-" if kind == "ensemble" else "--")
+                handles.append(line)
         handles.append(Line2D([], [], color=INK, marker="*", markersize=13, linestyle="none", label="as declared"))
         figure.legend(handles=handles, loc="lower left", bbox_to_anchor=(0.01, 0.0), ncols=3, frameon=False, handletextpad=0.4)
     described = "; ".join(
