@@ -245,3 +245,28 @@ def test_money_that_cannot_be_added_up_is_refused_in_a_sentence(economics, price
     """A foreign currency and a range upside down are named, with the remedy."""
     with pytest.raises(InputError, match=message.replace(".", r"\.")):
         check_economics(economics, prices)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ("vcpu_hour_usd: 0.04048", "vcpu_hour_usd: -1", r"line \d+: prices.vcpu_hour_usd .*greater than or equal to 0, not -1"),
+        (
+            "currency: USD                 # default USD, and no other\n",
+            "currency: EUR\n",
+            r"line \d+: economics.currency: .*not 'EUR'",
+        ),
+        ("[0.0002, 0.0005, 0.001]", "[3, 2, 1]", r"line \d+: economics.correct_usd: a range runs from low to high"),
+        ("[0.0002, 0.0005, 0.001]", "0.1", r"line \d+: economics.correct_usd must be a list, such as \[a, b\], not 0.1"),
+        ("[0.0002, 0.0005, 0.001]", "[1, -2]", r"line \d+: economics.correct_usd.1 .*not -2"),
+    ],
+)
+def test_a_study_file_with_wrong_money_is_refused_with_its_line(before, after, message):
+    """One sentence that names file, line, field and remedy."""
+    from shipworthy.study.schema import parse_study, template
+
+    text = template("my.yaml")
+    assert before in text
+    with pytest.raises(InputError, match=message) as raised:
+        parse_study(text.replace(before, after, 1), "my.yaml")
+    assert "\n" not in str(raised.value)
