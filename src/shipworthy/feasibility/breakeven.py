@@ -271,8 +271,9 @@ def _of_margin(found: BreakEven, *, classified: bool) -> str:
 def _of_points(found: BreakEven, dearer: float) -> str:
     if math.isnan(found.points + dearer):
         return "What a point of accuracy must be worth cannot be said, as a cost was not measured."
-    side = f"{abs(found.points):.3g} percentage points {'more' if found.points >= 0 else 'fewer'} right answers"
-    bill = f"for {_usd(abs(dearer))} {'more' if dearer >= 0 else 'less'} a month"
+    unit = "percentage point" if f"{abs(found.points):.3g}" == "1" else "percentage points"
+    side = f"{abs(found.points):.3g} {unit} {'more' if found.points >= 0 else 'fewer'} right answers"
+    bill = f"for {_usd(abs(dearer))} {'more' if dearer >= 0 else 'less'} a month, waiting included"
     if math.isinf(found.usd_per_point_month):
         return f"It gives {side} {bill}: no value of a point of accuracy pays for that."
     if dearer <= 0:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from shipworthy.reporting.figures import COLOURS, INK, QUIET, ReportFigure, canvas, theme, ticks
-from shipworthy.reporting.wording import file_part, label, number
+from shipworthy.reporting.wording import TOO_SMALL, cost, file_part, label, number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -302,7 +302,7 @@ def money_view(money: Sequence[Mapping[str, Any]], records: pd.DataFrame, drawn:
         rows = [{"candidate": r["candidate"], "cells": [_amount(r, q) for q in COLUMNS]} for r in table.to_dict("records")]
         how = [f"Capacity is {h}." for h in dict.fromkeys(m.get("capacity", {}).values())]
         how += [f"{name}: {h}." for name, h in m.get("answers", {}).items()]
-        sentences = [s for b in m.get("break_even", ()) for s in b["sentences"]]
+        sentences = [" ".join(b["sentences"]) for b in m.get("break_even", ())]
         places.append({"title": title, "rows": rows, "how": how, "break_even": sentences})
         figure = verdict_map(m)
         if figure is not None:
@@ -344,8 +344,10 @@ def _amount(row: Mapping[Any, Any], quantity: str) -> dict[str, str]:
     """A value and its interval; an amount of dollars has no use for cents beyond a hundred."""
 
     def usd(value: float) -> str:
-        return number(value) if math.isnan(value) or abs(value) < 100 else f"{value:,.0f}"
+        if math.isnan(value) or abs(value) < 100:
+            return cost(value)
+        return f"{value:,.0f}"
 
     ends = [row[f"{quantity}_low"], row[f"{quantity}_high"]]
-    known = all(math.isfinite(e) for e in ends) and ends[0] < ends[1]
+    known = all(math.isfinite(e) for e in ends) and ends[0] < ends[1] and (ends[1] >= TOO_SMALL or ends[0] < 0)
     return {"value": usd(row[quantity]), "interval": f"{usd(ends[0])} to {usd(ends[1])}" if known else ""}
