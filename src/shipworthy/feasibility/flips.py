@@ -416,5 +416,5 @@ def flip_sentence(now: Winner, flips: Sequence[Flip]) -> str:
         return f"As declared {said[now]}, and no change of traffic, latency limit, price or margin alone alters that."
     near = flips[0]
     unit = {"traffic": "queries a second", "latency limit": "ms", "price": "times the price", "margin": "USD a right answer"}
-    where = f"at {near.at:.3g} {unit[near.axis]} ({near.factor:.3g} times as now)"
+    where = f"at {near.at:.3g} {unit[near.axis]} ({near.factor:.3g} times what it is)"
     return f"As declared {said[now]}. The nearest flip is in the {near.axis}: {where} {said[near.winner]}."

@@ -171,7 +171,17 @@ def verdict_map(money: Mapping[str, Any]) -> ReportFigure | None:
                 line = Line2D([], [], color=COLOURS[kind], linewidth=2.2, label=words)
                 line.set_linestyle("-" if kind == "ensemble" else "--")
                 handles.append(line)
-        handles.append(Line2D([], [], color=INK, marker="*", markersize=13, linestyle="none", label="as declared"))
+        handles.append(
+            Line2D(
+                [],
+                [],
+                color=INK,
+                marker="*",
+                markersize=13,
+                linestyle="none",
+                label="as declared (hollow: another limit or price)",
+            )
+        )
         figure.legend(handles=handles, loc="lower left", bbox_to_anchor=(0.01, 0.0), ncols=3, frameon=False, handletextpad=0.4)
     described = "; ".join(
         f"limit {_limit(p['limit_ms'])}, prices times {p['price_factor']:.3g}: "
@@ -199,13 +209,22 @@ def _panel(
         np.sqrt(np.concatenate([[v[0] ** 2 / v[1]], v]) * np.concatenate([v, [v[-1] ** 2 / v[-2]]])) for v in (traffic, margin)
     ]
     ax.pcolormesh(
-        edges[0], edges[1], np.array(panel["winners"]).T, cmap=palette, norm=BoundaryNorm(np.arange(-0.5, 4), 4), rasterized=False
+        edges[0],
+        edges[1],
+        np.array(panel["winners"]).T,
+        cmap=palette,
+        norm=BoundaryNorm(np.arange(-0.5, 4), 4),
+        edgecolors="face",
+        linewidth=0.4,
     )
     along = np.array(panel["border_traffic_queries_s"])
     ax.plot(along, panel["pays_from"], color=COLOURS["ensemble"], linewidth=2.2)
     ax.plot(along, panel["baseline_until"], color=COLOURS["single"], linewidth=2.2, linestyle="--")
     if here["margin_usd"] > 0:
-        ax.plot([here["traffic_queries_s"]], [here["margin_usd"]], marker="*", markersize=15, color=INK, markeredgecolor="white")
+        declared = panel["limit_ms"] == here["limit_ms"] and panel["price_factor"] == here["price_factor"]
+        fill, edge = (INK, "white") if declared else ("white", INK)
+        at = [here["traffic_queries_s"]], [here["margin_usd"]]
+        ax.plot(*at, marker="*", markersize=15, color=fill, markeredgecolor=edge)
     ax.set_xlim(traffic[0], traffic[-1])
     ax.set_ylim(margin[0], margin[-1])
     ax.grid(visible=False)
