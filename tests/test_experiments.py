@@ -20,7 +20,7 @@ from shipworthy.experiments.ensembles import ensure_trained
 from shipworthy.experiments.feasibility import read_assessment
 from shipworthy.experiments.workbench import Unit, nan_for_null, outputs_folder, package_digest, record_rows, write_json
 from shipworthy.measurement import machine
-from shipworthy.records import InputError, MeasuringPlan, Record, Study, TrainingPlan, Verdict
+from shipworthy.records import Economics, InputError, MeasuringPlan, Record, Study, TrainingPlan, Verdict
 
 SMALL = {"max_train_rows": 120, "max_test_rows": 60, "folds": 2, "search_trials": 1}
 QUICK = {"queries": 20, "rounds": 1, "warm_up": 1, "batch_sizes": (8,), "batch_repeats": 1}
@@ -570,6 +570,29 @@ def test_judging_again_gives_the_same_and_makes_nothing(judged):
     pd.testing.assert_frame_equal(again.records, assessment.records)
 
 
+def test_declared_economics_become_records_a_map_and_break_evens(judged, tmp_path):
+    """Each candidate has a net value within its interval; map, flips and public place are there, also after saving."""
+    bench, study, assessment = judged
+    assert not assessment.money[0]["declared"]
+    assert "net_value_usd_month" not in set(assessment.records["quantity"])
+    economics = Economics(correct_usd=(0.001, 0.002), false_negative_usd=(0.01,), upkeep_hours_per_part=(1.0,), draws=200)
+    found = experiments.assess(bench, replace(study, economics=economics))
+    net = found.records[found.records["quantity"] == "net_value_usd_month"]
+    assert set(net["candidate"]) == set(study.candidates)
+    assert ((net["low"] <= net["value"]) & (net["value"] <= net["high"])).all()
+    assert set(found.records.loc[found.records["statistic"] == "held", "quantity"]) == {"usd_per_million"}
+    shares = found.records[found.records["quantity"].str.endswith("_share")].groupby("candidate")["value"].sum()
+    assert shares.tolist() == pytest.approx([1.0] * len(study.candidates))
+    (money,) = found.money
+    assert {b["challenger"] for b in money["break_even"]} == {"soft_vote"}
+    assert len(money["map"]["panels"]) in (2, 4)
+    assert money["public"][0]["sample"].startswith("41 public binary tasks")
+    found.save(tmp_path)
+    assert workbench.as_json(read_assessment(tmp_path, study).money) == workbench.as_json(found.money)
+    again = experiments.assess(bench, replace(study, economics=economics))
+    assert workbench.as_json(again.money) == workbench.as_json(found.money)
+
+
 def test_a_saved_assessment_comes_back_equal(judged, tmp_path):
     """Records, samples, verdicts, requirements, picks and what is missing survive their files, NaN included."""
     _, study, assessment = judged
@@ -582,7 +605,7 @@ def test_a_saved_assessment_comes_back_equal(judged, tmp_path):
         assert plain(getattr(back, part)) == plain(getattr(assessment, part))
     assert back.picks == assessment.picks
     assert back.missing == assessment.missing
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["records.parquet", "samples.parquet", "verdicts.json"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["money.json", "records.parquet", "samples.parquet", "verdicts.json"]
 
 
 def nulls(value):

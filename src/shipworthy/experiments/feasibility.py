@@ -18,6 +18,7 @@ import numpy as np
 from shipworthy.experiments.accuracy import accuracy_units, compare_accuracy
 from shipworthy.experiments.arms import Arm, arms_of, make_arm, sentence
 from shipworthy.experiments.latency_and_memory import measure_latency_and_memory, measurements_of, samples_of
+from shipworthy.experiments.money import money_of_place
 from shipworthy.experiments.workbench import Workbench, nan_for_null, record_rows, write_json
 from shipworthy.records import (
     QUANTITIES,
@@ -63,9 +64,11 @@ class Assessment:
     requirements: tuple[RequirementVerdict, ...]
     picks: tuple[dict[str, Any], ...]
     missing: tuple[str, ...]
+    money: tuple[dict[str, Any], ...] = ()
+    """What a report shows of the money of each data set and level, as from ``money_of_place``."""
 
     def save(self, folder: Path) -> None:
-        """Write ``records.parquet``, ``samples.parquet`` and ``verdicts.json``, each whole or not at all."""
+        """Write ``records.parquet``, ``samples.parquet``, ``verdicts.json`` and ``money.json``, each whole or not at all."""
         for name, frame in (("records.parquet", self.records), ("samples.parquet", self.samples)):
             beside = folder / f".{name}.{os.getpid()}"
             frame.to_parquet(beside, index=False)
@@ -76,9 +79,10 @@ class Assessment:
             "picks": list(self.picks),
             "missing": list(self.missing),
         }
-        beside = folder / f".verdicts.json.{os.getpid()}"
-        write_json(beside, judged)
-        beside.replace(folder / "verdicts.json")
+        for name, value in (("verdicts.json", judged), ("money.json", list(self.money))):
+            beside = folder / f".{name}.{os.getpid()}"
+            write_json(beside, value)
+            beside.replace(folder / name)
 
 
 def lab_study(
@@ -260,6 +264,7 @@ def assess(bench: Workbench, study: Study) -> Assessment:
     verdicts: list[Verdict] = []
     requirements: list[RequirementVerdict] = []
     picks: list[dict[str, Any]] = []
+    shown: list[dict[str, Any]] = []
     missing: list[str] = []
     places: dict[tuple[str, str], list[Arm]] = {}
     for arm in arms:
@@ -293,6 +298,10 @@ def assess(bench: Workbench, study: Study) -> Assessment:
         table = feasibility.requirement_table(dataset, evidence, study, level=level, elsewhere=elsewhere)
         verdicts += judged
         requirements += table
+        money = money_of_place(bench, study, alike, evidence, judged)
+        rows += money.rows
+        missing += money.missing
+        shown.append(money.shown)
         picks.append({**feasibility.picks(dataset, level, evidence, table, study, noise_floor=floor), "noise_floor": floor})
     missing += [f"{f['unit']} failed: {f['error']}" for f in bench.failures()]
     columns = [*Record.__slots__]
@@ -305,7 +314,9 @@ def assess(bench: Workbench, study: Study) -> Assessment:
     records = records.sort_values(order, kind="stable", ignore_index=True)
     kept = [s for s in samples if len(s)]
     every = pd.concat(kept, ignore_index=True) if kept else pd.DataFrame(columns=list(SAMPLE_COLUMNS))
-    return Assessment(study, records, every, tuple(verdicts), tuple(requirements), tuple(picks), tuple(dict.fromkeys(missing)))
+    missing = list(dict.fromkeys(missing))
+    judgement = tuple(verdicts), tuple(requirements), tuple(picks), tuple(missing), tuple(shown)
+    return Assessment(study, records, every, *judgement)
 
 
 def read_assessment(folder: Path, study: Study) -> Assessment:
@@ -329,8 +340,35 @@ def read_assessment(folder: Path, study: Study) -> Assessment:
         raise InputError(f"{sentence(error, str(folder / 'verdicts.json'))}; run the study again to complete it") from None
     records = _read_parquet(folder / "records.parquet", Record.__slots__)
     return Assessment(
-        study, records, _read_parquet(folder / "samples.parquet", SAMPLE_COLUMNS), verdicts, requirements, picks, missing
+        study,
+        records,
+        _read_parquet(folder / "samples.parquet", SAMPLE_COLUMNS),
+        verdicts,
+        requirements,
+        picks,
+        missing,
+        read_money(folder),
     )
+
+
+def read_money(folder: Path) -> tuple[dict[str, Any], ...]:
+    """The contents of ``money.json``; nothing where the run was made before there was one.
+
+    Raises
+    ------
+    InputError
+        If it is no JSON, or not a list of data sets.
+    """
+    path = folder / "money.json"
+    if not path.is_file():
+        return ()
+    try:
+        held = nan_for_null(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read ({error}); run the study again to complete it") from None
+    if not isinstance(held, list) or not all(isinstance(m, dict) and {"dataset", "level", "declared"} <= m.keys() for m in held):
+        raise InputError(f"{path} does not hold the money of each data set; run the study again to complete it")
+    return tuple(held)
 
 
 def _read_parquet(path: Path, columns: Sequence[str]) -> pd.DataFrame:

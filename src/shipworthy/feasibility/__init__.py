@@ -7,13 +7,16 @@ This room does *not* know how a number was measured, where it is kept, or how it
 
 from __future__ import annotations
 
+from shipworthy.feasibility.breakeven import BreakEven, break_even
 from shipworthy.feasibility.changes import cheapest_change, requirement_table, weighted_score
 from shipworthy.feasibility.contradictions import check_requirements
-from shipworthy.feasibility.economics import usd_per_million
+from shipworthy.feasibility.economics import check_economics, money_problems, usd_per_million
 from shipworthy.feasibility.equivalence import correlated_t
 from shipworthy.feasibility.evidence import Evidence
+from shipworthy.feasibility.flips import Contender, Flip, Panel, Place, VerdictMap, flip_sentence
 from shipworthy.feasibility.picks import picks, price
 from shipworthy.feasibility.power import Spread, power_of_gain
+from shipworthy.feasibility.public import Bought, PublicPlace, bought_by_compute, place_among_public, public_ensembles, sample_of
 from shipworthy.feasibility.requirements import assess, check_requirement, queries_needed, times_off
 from shipworthy.feasibility.stakeholders import (
     Reading,
@@ -24,41 +27,77 @@ from shipworthy.feasibility.stakeholders import (
     read_values,
     valued,
 )
-from shipworthy.feasibility.statistics import (
-    corrected_resampled_t,
-    family_confidence,
-    gain_interval,
-    paired_gain,
-    ratio_interval,
+from shipworthy.feasibility.statistics import corrected_resampled_t, family_confidence, gain_interval, paired_gain, ratio_interval
+from shipworthy.feasibility.value import (
+    Answers,
+    Case,
+    best_threshold,
+    draw_terms,
+    expected_terms,
+    join_terms,
+    make_case,
+    mean_terms,
+    money_of,
+    month,
+    resample_means,
+    resample_shares,
 )
 from shipworthy.feasibility.verdicts import family_size, judge
 
 __all__ = [
+    "Answers",
+    "Bought",
+    "BreakEven",
+    "Case",
+    "Contender",
     "Evidence",
+    "Flip",
+    "Panel",
+    "Place",
+    "PublicPlace",
     "Reading",
     "Spread",
+    "VerdictMap",
     "assess",
+    "best_threshold",
+    "bought_by_compute",
+    "break_even",
     "cheapest_change",
+    "check_economics",
     "check_requirement",
     "check_requirements",
     "check_stakeholder",
     "check_stakeholders",
     "corrected_resampled_t",
     "correlated_t",
+    "draw_terms",
+    "expected_terms",
     "family_confidence",
     "family_size",
+    "flip_sentence",
     "gain_interval",
     "hear",
+    "join_terms",
     "judge",
     "judge_vetoes",
+    "make_case",
+    "mean_terms",
+    "money_of",
+    "money_problems",
+    "month",
     "paired_gain",
     "picks",
+    "place_among_public",
     "power_of_gain",
     "price",
+    "public_ensembles",
     "queries_needed",
     "ratio_interval",
     "read_values",
     "requirement_table",
+    "resample_means",
+    "resample_shares",
+    "sample_of",
     "times_off",
     "usd_per_million",
     "valued",

@@ -11,19 +11,10 @@ from __future__ import annotations
 
 from shipworthy.records.candidates import Candidate, Costs, Ingredients, Trained
 from shipworthy.records.data import Dataset, Predictions, Roles, Split
+from shipworthy.records.economics import HOURS_A_MONTH, Amount, Economics, expected
 from shipworthy.records.measurements import Conditions, Interval, Measurement, PercentileBound, Record
 from shipworthy.records.quantities import QUANTITIES, Quantity
-from shipworthy.records.stakeholders import (
-    EVERYBODY,
-    Agreement,
-    Choice,
-    Compromise,
-    Hearing,
-    Move,
-    Rating,
-    Regret,
-    Veto,
-)
+from shipworthy.records.stakeholders import EVERYBODY, Agreement, Choice, Compromise, Hearing, Move, Rating, Regret, Veto
 from shipworthy.records.study import LoadPlan, MeasuringPlan, Prices, Requirement, Scenario, Stakeholder, Study, TrainingPlan
 from shipworthy.records.terms import (
     FORBID_UNKNOWN,
@@ -45,8 +36,10 @@ from shipworthy.records.verdicts import Comparison, Equivalence, RequirementVerd
 __all__ = [
     "EVERYBODY",
     "FORBID_UNKNOWN",
+    "HOURS_A_MONTH",
     "QUANTITIES",
     "Agreement",
+    "Amount",
     "Answer",
     "Candidate",
     "Choice",
@@ -55,6 +48,7 @@ __all__ = [
     "Conditions",
     "Costs",
     "Dataset",
+    "Economics",
     "Equivalence",
     "Estimator",
     "Floats",
@@ -94,4 +88,5 @@ __all__ = [
     "Verdict",
     "Veto",
     "digest",
+    "expected",
 ]

@@ -118,5 +118,37 @@ QUANTITIES: Mapping[str, Quantity] = {
             "Price of a million queries: an estimate from the declared prices.",
             label="price of a million queries",
         ),
+        Quantity(
+            "usd_per_month",
+            "USD",
+            False,
+            "Machines that serve for a month, idle and spare copies included: an estimate from the declared prices.",
+            label="serving a month",
+        ),
+        Quantity("training_usd_month", "USD/month", False, "Machines that retrain for a month: an estimate.", label="retraining"),
+        Quantity(
+            "upkeep_usd_month", "USD/month", False, "People who keep its parts alive for a month: an estimate.", label="upkeep"
+        ),
+        Quantity(
+            "delay_usd_month", "USD/month", False, "What is lost in a month to answers taking time: an estimate.", label="delay"
+        ),
+        Quantity(
+            "answers_usd_month",
+            "USD/month",
+            True,
+            "What right answers earn in a month, less what wrong ones cost: an estimate.",
+            label="answers",
+        ),
+        Quantity(
+            "net_value_usd_month",
+            "USD/month",
+            True,
+            "Answers of a month less delay, serving, retraining and upkeep: an estimate.",
+            label="net value a month",
+        ),
+        Quantity("correct_share", "", True, "Share of answers that are right, at the threshold that decides."),
+        Quantity("false_positive_share", "", False, "Share of answers that say the positive class and are wrong."),
+        Quantity("false_negative_share", "", False, "Share of answers that say the negative class and are wrong."),
+        Quantity("wrong_share", "", False, "Share of all answers that are wrong about rows of this true class."),
     )
 }

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 import numpy as np
 from annotated_types import Ge, Gt, Le, Lt, MinLen
 
+from shipworthy.records.economics import Economics
 from shipworthy.records.quantities import QUANTITIES
 from shipworthy.records.terms import FORBID_UNKNOWN, Floats, ScenarioName, Statistic
 
@@ -143,6 +144,7 @@ class Prices:
     vcpu_hour_usd: Annotated[float, Ge(0), Lt(math.inf)]
     gib_hour_usd: Annotated[float, Ge(0), Lt(math.inf)]
     request_usd: Annotated[float, Ge(0), Lt(math.inf)] = 0.0
+    currency: str = "USD"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,6 +246,7 @@ class Study:
     requirements: tuple[Requirement, ...] = ()
     traffic_queries_s: Annotated[float, Gt(0), Lt(math.inf)] = 10.0
     prices: Prices
+    economics: Economics | None = None
     training: TrainingPlan = TrainingPlan()
     measuring: MeasuringPlan = MeasuringPlan()
     load: LoadPlan = LoadPlan()

@@ -39,6 +39,8 @@ class ReportContent:
         Seconds by what they were spent on, for example ``{"training": 60.0, "measuring": 90.0}``.
     hearings : sequence of Hearing
         What came of hearing the stakeholders; empty where the study names none.
+    money : sequence of mapping
+        As from ``experiments.money``, one for each data set and level.
     """
 
     study: Study
@@ -51,6 +53,7 @@ class ReportContent:
     missing: Sequence[str]
     timings: Mapping[str, float] = field(default_factory=dict)
     hearings: Sequence[Hearing] = ()
+    money: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

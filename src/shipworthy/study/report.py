@@ -137,6 +137,7 @@ def write_report(run: Run) -> Path:
         missing=[*assessment.missing, *read_missing(run.folder)],
         timings=read_timings(run.folder),
         hearings=read_hearings(run.folder) if run.study.stakeholders else (),
+        money=list(assessment.money),
     )
     report = reporting.build_report(content)
     for name, table in report.tables.items():

@@ -238,6 +238,7 @@ def _problems(study: Study) -> list[tuple[tuple[Any, ...], str]]:
         found.append((("requirements",), "two requirements have the same name; give each its own"))
     found += _load_problems(study)
     found += _stakeholder_problems(study)
+    found += feasibility.money_problems(study.economics, study.prices)
     found += [(("sweep", f), "names a value twice; name it once") for f, v in study.sweep.items() if len(set(v)) < len(v)]
     if not found:
         check(("sweep",), lambda: arms_of(study))
