@@ -128,4 +128,5 @@ def test_figures_say_their_finding_and_tables_are_empty_where_there_is_nothing()
     assert "vote, adult cuts most off the error, 2.0 %" in scatter.finding
     assert verdict_map({"map": None}) is None
     assert public_scatter([{"dataset": "a", "level": "", "public": []}]) is None
+    assert all(len(table([]).columns) for table in (map_table, flip_table, break_even_table))
     assert len(map_table([])) == len(flip_table([])) == len(break_even_table([])) == 0

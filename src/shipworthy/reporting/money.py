@@ -19,6 +19,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MONEY = ("net_value_usd_month", "answers_usd_month", "delay_usd_month", "usd_per_month", "training_usd_month", "upkeep_usd_month")
+EVEN = (
+    *("challenger", "baseline", "traffic_queries_s", "gain_usd_month", "gain_low", "gain_high", "pays_from"),
+    *("pays_for_good_from", "pays_until", "margin_from_usd", "margin_until_usd", "points", "usd_per_point_month"),
+)
+PUBLIC = (
+    *("candidate", "baseline", "sample", "n", "task_type", "metric", "error_cut", "time_multiple"),
+    *("error_cut_rank", "time_multiple_rank", "sentence"),
+)
 COLUMNS = (*MONEY, "usd_per_million")
 WINNERS = ("ensemble", "baseline", "cannot tell", "nothing meets the limit")
 FILL = {"ensemble": "#f2b48a", "baseline": "#9cc9e6", "cannot tell": "#dddddd", "nothing meets the limit": "#6b6b6b"}
@@ -107,19 +115,16 @@ def break_even_table(money: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """Every break-even, for ``tables/break_even.csv``; infinite is never."""
     import pandas as pd
 
-    rows = [
-        {"dataset": m["dataset"], "level": m["level"], **{k: v for k, v in b.items() if k != "sentences"}}
-        for m in money
-        for b in m.get("break_even", ())
-    ]
-    return pd.DataFrame(rows)
+    rows = [{"dataset": m["dataset"], "level": m["level"], **b} for m in money for b in m.get("break_even", ())]
+    return pd.DataFrame(rows, columns=["dataset", "level", *EVEN])
 
 
 def public_table(money: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """Where each ensemble stands among the public ones, for ``tables/public.csv``."""
     import pandas as pd
 
-    return pd.DataFrame([{"dataset": m["dataset"], "level": m["level"], **p} for m in money for p in m.get("public", ())])
+    rows = [{"dataset": m["dataset"], "level": m["level"], **p} for m in money for p in m.get("public", ())]
+    return pd.DataFrame(rows, columns=["dataset", "level", *PUBLIC])
 
 
 def verdict_map(money: Mapping[str, Any]) -> ReportFigure | None:
