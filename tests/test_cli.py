@@ -225,7 +225,7 @@ def bare_run(tmp_path):
     """A run folder by hand: a study, an environment, verdicts and a ledger that hold nothing, and no tables."""
     import pandas as pd
 
-    from shipworthy.experiments.feasibility import SAMPLE_COLUMNS
+    from shipworthy.experiments.assessment import SAMPLE_COLUMNS
     from shipworthy.records import Record
 
     folder = tmp_path / "run"

@@ -16,8 +16,8 @@ import yaml
 
 from shipworthy import datasets, experiments
 from shipworthy.experiments import Arm, UnitsFailedError, Workbench, arms_of, make_arm, workbench
+from shipworthy.experiments.assessment import read_assessment
 from shipworthy.experiments.ensembles import ensure_trained
-from shipworthy.experiments.feasibility import read_assessment
 from shipworthy.experiments.workbench import Unit, nan_for_null, outputs_folder, package_digest, record_rows, write_json
 from shipworthy.measurement import machine
 from shipworthy.records import Economics, InputError, MeasuringPlan, Record, Study, TrainingPlan, Verdict

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from shipworthy.experiments.accuracy import compare_accuracy, out_of_fold_scores, paired_gains
 from shipworthy.experiments.arms import Arm, arms_of, make_arm
+from shipworthy.experiments.assessment import Assessment
 from shipworthy.experiments.ensembles import build_ensembles, kinds, member_correlations
-from shipworthy.experiments.feasibility import Assessment, assess, lab_study
+from shipworthy.experiments.feasibility import assess, lab_study
 from shipworthy.experiments.guesses import make_guess, score_compromise, score_furthest, score_ships
 from shipworthy.experiments.latency_and_memory import different_rows, measure_latency_and_memory, measurements_of, samples_of
 from shipworthy.experiments.latency_and_throughput import UnderLoad, filling_rows, measure_under_load, open_load, under_load

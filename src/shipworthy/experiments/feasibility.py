@@ -5,11 +5,9 @@ This experiment does *not* know how the evidence is drawn or written up.
 
 from __future__ import annotations
 
-import json
 import math
-import os
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +15,17 @@ import numpy as np
 
 from shipworthy.experiments.accuracy import accuracy_units, compare_accuracy
 from shipworthy.experiments.arms import Arm, arms_of, make_arm, sentence
+from shipworthy.experiments.assessment import SAMPLE_COLUMNS, Assessment
 from shipworthy.experiments.latency_and_memory import measure_latency_and_memory, measurements_of, samples_of
+from shipworthy.experiments.latency_and_throughput import (
+    UnderLoad,
+    load_records,
+    loaded_arms,
+    traffic_measurements,
+    under_load,
+)
 from shipworthy.experiments.money import money_of_place
-from shipworthy.experiments.workbench import Workbench, nan_for_null, record_rows, write_json
+from shipworthy.experiments.workbench import Workbench, nan_for_null, record_rows
 from shipworthy.records import (
     QUANTITIES,
     Candidate,
@@ -47,42 +53,6 @@ DATED_PRICES = Prices(
     gib_hour_usd=0.004445,
 )
 """Used where a notebook is run alone; a study declares its own."""
-
-
-SAMPLE_COLUMNS = ("dataset", "candidate", "seed", "level", "quantity", "scenario", "batch_size", "round", "value")
-"""Of ``samples.parquet``: one raw value a row."""
-
-
-@dataclass(frozen=True, slots=True)
-class Assessment:
-    """Everything that a report is made of, from one run folder."""
-
-    study: Study
-    records: pd.DataFrame
-    samples: pd.DataFrame
-    verdicts: tuple[Verdict, ...]
-    requirements: tuple[RequirementVerdict, ...]
-    picks: tuple[dict[str, Any], ...]
-    missing: tuple[str, ...]
-    money: tuple[dict[str, Any], ...] = ()
-    """What a report shows of the money of each data set and level, as from ``money_of_place``."""
-
-    def save(self, folder: Path) -> None:
-        """Write ``records.parquet``, ``samples.parquet``, ``verdicts.json`` and ``money.json``, each whole or not at all."""
-        for name, frame in (("records.parquet", self.records), ("samples.parquet", self.samples)):
-            beside = folder / f".{name}.{os.getpid()}"
-            frame.to_parquet(beside, index=False)
-            beside.replace(folder / name)
-        judged = {
-            "verdicts": [asdict(v) for v in self.verdicts],
-            "requirements": [asdict(r) for r in self.requirements],
-            "picks": list(self.picks),
-            "missing": list(self.missing),
-        }
-        for name, value in (("verdicts.json", judged), ("money.json", list(self.money))):
-            beside = folder / f".{name}.{os.getpid()}"
-            write_json(beside, value)
-            beside.replace(folder / name)
 
 
 def lab_study(
@@ -251,155 +221,132 @@ def assess(bench: Workbench, study: Study) -> Assessment:
     """
     import pandas as pd
 
-    from shipworthy import feasibility
-    from shipworthy.measurement import noise
-
     arms = arms_of(study)
     if not bench.in_study:
         for arm in arms:
             compare_accuracy(bench, arm, study.candidates, metric=study.metric, confidence=study.confidence)
             measure_latency_and_memory(bench, arm, study.candidates, confidence=study.confidence)
-    rows: list[dict[str, Any]] = []
-    samples: list[pd.DataFrame] = []
-    verdicts: list[Verdict] = []
-    requirements: list[RequirementVerdict] = []
-    picks: list[dict[str, Any]] = []
-    shown: list[dict[str, Any]] = []
-    missing: list[str] = []
     places: dict[tuple[str, str], list[Arm]] = {}
     for arm in arms:
         places.setdefault((arm.dataset, arm.level), []).append(arm)
     gathered = {place: _gather(bench, study, alike) for place, alike in places.items()}
-    for (dataset, level), alike in places.items():
-        found = gathered[dataset, level]
-        evidence = found.evidence
-        elsewhere = [e for (d, at), other in gathered.items() if d == dataset and at != level for e in other.evidence]
-        rows += found.rows
-        missing += found.missing
-        samples += [samples_of(bench, arm, study.candidates) for arm in alike]
-        if not evidence:
-            missing.append(f"Nothing can be judged on {alike[0].title}: no candidate was trained and scored.")
-            continue
-        measured = [m for e in evidence for m in e.measurements]
-        floor = noise.noise_floor(measured, 99)
-        missing += noise.disturbed(measured)
-        better = QUANTITIES[study.metric].greater_is_better
-        judged = feasibility.judge(
-            dataset,
-            level,
-            evidence,
-            study,
-            greater_is_better=better,
-            test_share=found.test_share,
-            noise_floor=floor,
-            rng=np.random.default_rng([study.seeds[0], 5]),
-            elsewhere=elsewhere,
-        )
-        table = feasibility.requirement_table(dataset, evidence, study, level=level, elsewhere=elsewhere)
-        verdicts += judged
-        requirements += table
-        money = money_of_place(bench, study, alike, evidence, judged)
-        rows += money.rows
-        missing += money.missing
-        shown.append(money.shown)
-        picks.append({**feasibility.picks(dataset, level, evidence, table, study, noise_floor=floor), "noise_floor": floor})
+    loads = _put_under_load(bench, study, gathered)
+    judged = [_judge_place(bench, study, place, alike, gathered) for place, alike in places.items()]
+    samples = [s for alike in places.values() for arm in alike if len(s := samples_of(bench, arm, study.candidates))]
+    missing = [said for one in judged for said in one.missing]
+    missing += [said for place in loads for said in place.missing]
     missing += [f"{f['unit']} failed: {f['error']}" for f in bench.failures()]
-    columns = [*Record.__slots__]
-    records = pd.DataFrame(rows, columns=columns)
+    return Assessment(
+        study,
+        _table([row for one in judged for row in one.rows], study),
+        pd.concat(samples, ignore_index=True) if samples else pd.DataFrame(columns=list(SAMPLE_COLUMNS)),
+        tuple(v for one in judged for v in one.verdicts),
+        tuple(r for one in judged for r in one.requirements),
+        tuple(p for one in judged for p in one.picks),
+        tuple(dict.fromkeys(missing)),
+        tuple(m for one in judged for m in one.money),
+        loads,
+    )
+
+
+def _table(rows: Sequence[dict[str, Any]], study: Study) -> pd.DataFrame:
+    """All records, in an order that does not depend on how the units were interleaved."""
+    import pandas as pd
+
+    records = pd.DataFrame(rows, columns=[*Record.__slots__])
     records.insert(0, "study", study.name)
     numbers = ["value", "low", "high"]
     records[numbers] = records[numbers].astype("float64")
     order = ["dataset", "factor", "level", "seed", "candidate", "quantity", "scenario", "batch_size", "statistic"]
-    # Records of equal place keep the order of the rounds, so the table is the same however the units were interleaved.
-    records = records.sort_values(order, kind="stable", ignore_index=True)
-    kept = [s for s in samples if len(s)]
-    every = pd.concat(kept, ignore_index=True) if kept else pd.DataFrame(columns=list(SAMPLE_COLUMNS))
-    missing = list(dict.fromkeys(missing))
-    judgement = tuple(verdicts), tuple(requirements), tuple(picks), tuple(missing), tuple(shown)
-    return Assessment(study, records, every, *judgement)
+    return records.sort_values(order, kind="stable", ignore_index=True)
 
 
-def read_assessment(folder: Path, study: Study) -> Assessment:
-    """An assessment as it was saved.
+def _put_under_load(bench: Workbench, study: Study, gathered: Mapping[tuple[str, str], _Found]) -> tuple[UnderLoad, ...]:
+    """What was found under load; its records and latencies join the evidence of their data set and level."""
+    from shipworthy import artefacts, candidates, training
 
-    Raises
-    ------
-    InputError
-        Naming the file that is missing or not as it was written.
-    """
-    from pydantic import TypeAdapter, ValidationError
+    loads = []
+    for arm in loaded_arms(study):
+        names, rate = study.load.candidates, study.traffic_queries_s
+        truth = [m for name in names for m in measurements_of(bench, arm, name)]
+        place = under_load(bench, arm, names, study.load, rate_per_s=rate, truth=truth)
+        loads.append(place)
+        found = gathered.get((arm.dataset, arm.level))
+        if found is None:  # what is swept in the measuring has no place of its own under load
+            continue
+        measured: list[Measurement] = []
+        for m in traffic_measurements(bench, arm, names, study.load, rate_per_s=rate):
+            if m.quantity != "latency_ms":
+                continue
+            loaded = artefacts.fingerprint(Path(training.load(bench.part(bench.fit_unit(arm, m.candidate))).artefact))
+            measured.append(replace(m, conditions=replace(m.conditions, artefact=loaded)))
+        records = load_records([place], measured, {name: candidates.get(name).kind for name in names})
+        found.rows += record_rows(records, arm)
+        found.evidence[:] = [
+            replace(
+                e,
+                measurements=(
+                    *e.measurements,
+                    *(m for m in measured if m.candidate == e.candidate and m.quantity == "latency_ms"),
+                ),
+                records=(*e.records, *(r for r in records if r.candidate == e.candidate)),
+            )
+            for e in found.evidence
+        ]
+    return tuple(loads)
 
-    judged = read_judged(folder)
-    try:
-        verdicts = TypeAdapter(tuple[Verdict, ...]).validate_python(nan_for_null(judged["verdicts"]))
-        requirements = TypeAdapter(tuple[RequirementVerdict, ...]).validate_python(nan_for_null(judged["requirements"]))
-        picks = TypeAdapter(tuple[dict[str, Any], ...]).validate_python(judged["picks"])
-        picks = tuple({**pick, "noise_floor": nan_for_null(pick.get("noise_floor"))} for pick in picks)
-        missing = TypeAdapter(tuple[str, ...]).validate_python(judged["missing"])
-    except ValidationError as error:
-        raise InputError(f"{sentence(error, str(folder / 'verdicts.json'))}; run the study again to complete it") from None
-    records = _read_parquet(folder / "records.parquet", Record.__slots__)
-    return Assessment(
+
+@dataclass(slots=True)
+class _Judged:
+    """What came of one data set at one level."""
+
+    rows: list[dict[str, Any]]
+    missing: list[str]
+    verdicts: list[Verdict] = field(default_factory=list)
+    requirements: list[RequirementVerdict] = field(default_factory=list)
+    picks: list[dict[str, Any]] = field(default_factory=list)
+    money: list[dict[str, Any]] = field(default_factory=list)
+
+
+def _judge_place(
+    bench: Workbench,
+    study: Study,
+    place: tuple[str, str],
+    alike: Sequence[Arm],
+    gathered: Mapping[tuple[str, str], _Found],
+) -> _Judged:
+    """Verdicts, requirements, picks and money of one data set at one level."""
+    from shipworthy import feasibility
+    from shipworthy.measurement import noise
+
+    dataset, level = place
+    found = gathered[place]
+    evidence = found.evidence
+    judged = _Judged(list(found.rows), list(found.missing))
+    if not evidence:
+        judged.missing.append(f"Nothing can be judged on {alike[0].title}: no candidate was trained and scored.")
+        return judged
+    elsewhere = [e for (d, at), other in gathered.items() if d == dataset and at != level for e in other.evidence]
+    measured = [m for e in evidence for m in e.measurements]
+    floor = noise.noise_floor(measured, 99)
+    judged.missing += noise.disturbed(measured)
+    judged.verdicts = feasibility.judge(
+        dataset,
+        level,
+        evidence,
         study,
-        records,
-        _read_parquet(folder / "samples.parquet", SAMPLE_COLUMNS),
-        verdicts,
-        requirements,
-        picks,
-        missing,
-        read_money(folder),
+        greater_is_better=QUANTITIES[study.metric].greater_is_better,
+        test_share=found.test_share,
+        noise_floor=floor,
+        rng=np.random.default_rng([study.seeds[0], 5]),
+        elsewhere=elsewhere,
     )
-
-
-def read_money(folder: Path) -> tuple[dict[str, Any], ...]:
-    """The contents of ``money.json``; nothing where the run was made before there was one.
-
-    Raises
-    ------
-    InputError
-        If it is no JSON, or not a list of data sets.
-    """
-    path = folder / "money.json"
-    if not path.is_file():
-        return ()
-    try:
-        held = nan_for_null(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read ({error}); run the study again to complete it") from None
-    if not isinstance(held, list) or not all(isinstance(m, dict) and {"dataset", "level", "declared"} <= m.keys() for m in held):
-        raise InputError(f"{path} does not hold the money of each data set; run the study again to complete it")
-    return tuple(held)
-
-
-def _read_parquet(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    import pandas as pd
-
-    try:
-        frame = pd.read_parquet(path)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read ({error}); run the study again to complete it") from None
-    if lacking := [c for c in columns if c not in frame.columns]:
-        raise InputError(f"{path} lacks the column {lacking[0]!r}; run the study again to complete it")
-    return frame
-
-
-def read_judged(folder: Path) -> dict[str, Any]:
-    """The contents of ``verdicts.json``.
-
-    Raises
-    ------
-    InputError
-        If it is missing, no JSON, or lacks a part.
-    """
-    path = folder / "verdicts.json"
-    try:
-        judged = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read ({error}); run the study again to complete it") from None
-    parts = ("verdicts", "requirements", "picks", "missing")
-    if not isinstance(judged, dict) or any(not isinstance(judged.get(part), list) for part in parts):
-        raise InputError(f"{path} does not hold {', '.join(parts)}; run the study again to complete it")
-    fields = {"dataset", "level", "benchmark_chaser", "requirements"}
-    if not all(isinstance(pick, dict) and fields <= set(pick) for pick in judged["picks"]):
-        raise InputError(f"{path}: a pick lacks one of {', '.join(sorted(fields))}; run the study again to complete it")
+    table = feasibility.requirement_table(dataset, evidence, study, level=level, elsewhere=elsewhere)
+    judged.requirements = table
+    money = money_of_place(bench, study, alike, evidence, judged.verdicts)
+    judged.rows += money.rows
+    judged.missing += money.missing
+    judged.money.append(money.shown)
+    chosen = feasibility.picks(dataset, level, evidence, table, study, noise_floor=floor)
+    judged.picks.append({**chosen, "noise_floor": floor})
     return judged

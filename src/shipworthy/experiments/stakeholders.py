@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from shipworthy.experiments.arms import Arm, arms_of, sentence
-from shipworthy.experiments.feasibility import Assessment, lab_study
+from shipworthy.experiments.assessment import Assessment
+from shipworthy.experiments.feasibility import lab_study
 from shipworthy.experiments.latency_and_memory import measurements_of
 from shipworthy.experiments.workbench import Workbench, nan_for_null, write_json
 from shipworthy.records import (

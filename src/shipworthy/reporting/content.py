@@ -39,6 +39,8 @@ class ReportContent:
         Seconds by what they were spent on, for example ``{"training": 60.0, "measuring": 90.0}``.
     hearings : sequence of Hearing
         What came of hearing the stakeholders; empty where the study names none.
+    loads : sequence of mapping
+        What was found under load, as from ``experiments.under_load``, as plain values; one for each data set.
     money : sequence of mapping
         As from ``experiments.money``, one for each data set and level.
     """
@@ -54,6 +56,7 @@ class ReportContent:
     timings: Mapping[str, float] = field(default_factory=dict)
     hearings: Sequence[Hearing] = ()
     money: Sequence[Mapping[str, Any]] = ()
+    loads: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,7 +13,7 @@ import numpy as np
 
 from shipworthy.records import InputError
 from shipworthy.reporting.figures import INK, QUIET, ReportFigure, canvas, nearest_rank, theme, ticks
-from shipworthy.reporting.wording import number
+from shipworthy.reporting.wording import cost, file_part, number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -209,3 +209,90 @@ def load_table(
     frame = pd.DataFrame.from_dict(rows, orient="index")
     frame.index.name = "candidate"
     return frame.map(lambda v: float(f"{v:.4g}") if np.isfinite(v) else math.nan)
+
+
+def load_view(loads: Sequence[Mapping[str, Any]], drawn: dict[str, str]) -> list[dict[str, Any]]:
+    """What the page shows of each data set that was put under load; the figures are put into ``drawn``.
+
+    Parameters
+    ----------
+    loads : sequence of mapping
+        As from ``experiments.under_load``, as plain values.
+    drawn : dict of str to str
+        SVG by file name.
+
+    Returns
+    -------
+    list of dict
+    """
+    from shipworthy.reporting.recipes import recipe_sentence, told_figure
+
+    views = []
+    for found in loads:
+        place = file_part(found["dataset"]) + (f"-{file_part(found['level'])}" if found["level"] else "")
+        shown: list[tuple[str, ReportFigure]] = []
+        if found["curve"]:
+            shown.append(("batches", batch_curve(found["curve"], found["dataset"], found["ranking"])))
+        if found["rates"]:
+            rates = latency_by_rate(found["rates"], found["highest"], found["dataset"], limit_ms=found["limit_ms"])
+            shown.append(("rates", rates))
+        if found["told"]:
+            shown.append(("told", told_figure(found["told"], found["findings"])))
+        for name, figure in shown:
+            drawn[f"{place}-{name}.svg"] = figure.svg()
+        rows = {key: found[key] for key in ("highest", "rates", "laws", "imports")}
+        table = load_table(rate_per_s=found["rate_per_s"], **rows)
+        views.append(
+            {
+                "title": found["dataset"] + (f" ({found['level']})" if found["level"] else ""),
+                "columns": list(table.columns),
+                "rows": [{"candidate": name, "cells": [cost(v) for v in table.loc[name]]} for name in table.index],
+                "figures": [{"file": f"{place}-{name}.svg", "finding": figure.finding} for name, figure in shown],
+                "sentences": [
+                    *(row["sentence"] for row in found["highest"]),
+                    *found["threads"],
+                    *(row["sentence"] for row in found["laws"]),
+                    *found["overtakings"],
+                    found["portability_sentence"],
+                ],
+                "told": [recipe_sentence(finding) for finding in found["findings"]],
+            }
+        )
+    return views
+
+
+def curve_table(loads: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Every batch size of every curve: percentiles and rows a second.
+
+    Parameters
+    ----------
+    loads : sequence of mapping
+
+    Returns
+    -------
+    DataFrame
+    """
+    import pandas as pd
+
+    columns = ["dataset", "level", "seed", "candidate", "batch_size", "calls", "p50_ms", "p95_ms", "p99_ms", "rows_s"]
+    rows = [{**{k: found[k] for k in columns[:3]}, **row} for found in loads for row in found["curve"]]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def rate_table(loads: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Every rate that was tried, and what came of it.
+
+    Parameters
+    ----------
+    loads : sequence of mapping
+
+    Returns
+    -------
+    DataFrame
+    """
+    import pandas as pd
+
+    columns = ["dataset", "level", "seed", "candidate", "rate_per_s", "n", "over", "p50_ms", "p99_ms", "at_most_ms"]
+    columns += ["utilisation", "outcome"]
+    rows = [{**{k: found[k] for k in columns[:3]}, **row} for found in loads for row in found["rates"]]
+    return pd.DataFrame(rows, columns=columns)

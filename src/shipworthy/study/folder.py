@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shipworthy.experiments.feasibility import Assessment, read_assessment, read_judged
+from shipworthy.experiments.assessment import Assessment, read_assessment, read_judged
 from shipworthy.experiments.workbench import outputs_folder
 from shipworthy.records import InputError, Study
 from shipworthy.study.schema import parse_study, study_digest

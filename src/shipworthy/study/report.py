@@ -10,6 +10,7 @@ import math
 import os
 import sqlite3
 from contextlib import closing
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +139,7 @@ def write_report(run: Run) -> Path:
         timings=read_timings(run.folder),
         hearings=read_hearings(run.folder) if run.study.stakeholders else (),
         money=list(assessment.money),
+        loads=[{f.name: getattr(found, f.name) for f in fields(found)} for found in assessment.loads],
     )
     report = reporting.build_report(content)
     for name, table in report.tables.items():
