@@ -54,7 +54,7 @@ def random_split(
     shuffled = StratifiedKFold(folds, shuffle=True, random_state=seed)
     for index, (_, held_out) in enumerate(shuffled.split(first, y[train][first])):
         fold_of[held_out] = index
-    return Split(train=train, test=test, fold=fold_of[member_of], rule=rule)
+    return Split(train=train, test=test, fold=fold_of[member_of], rule=rule, cluster=group[test])
 
 
 def time_split(
@@ -101,7 +101,7 @@ def time_split(
     for where, field in (*[(train[fold != f], "max_train_rows") for f in range(folds)], (test, "max_test_rows")):
         if len(np.unique(y[where])) < n_classes:
             raise InputError(f"{field}: {len(where)} rows do not hold every class; ask for more rows")
-    return Split(train=train, test=test, fold=fold, rule=rule)
+    return Split(train=train, test=test, fold=fold, rule=rule, cluster=day[test])
 
 
 def _sample(positions: Ints, at_most: int, y: NDArray[Any] | None, seed: int, field: str) -> Ints:

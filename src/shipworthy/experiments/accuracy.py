@@ -97,7 +97,7 @@ def compare_accuracy(
     confidence : float
         Of the percentile intervals.
     n_resamples : int
-        Bootstrap resamples of the test rows. All candidates share them.
+        Bootstrap resamples of the test rows, those that belong together drawn together. All candidates share them.
 
     Returns
     -------
@@ -114,7 +114,8 @@ def compare_accuracy(
         from shipworthy.measurement import accuracy
 
         if n not in drawn:
-            drawn[n] = accuracy.bootstrap_weights(n, n_resamples, np.random.default_rng([arm.seed, n, n_resamples]))
+            together = bench.dataset(arm).split.cluster
+            drawn[n] = accuracy.bootstrap_weights(n, n_resamples, np.random.default_rng([arm.seed, n, n_resamples]), together)
         return drawn[n]
 
     units = accuracy_units(bench, arm, [c.name for c in chosen], metric, confidence, n_resamples)

@@ -159,15 +159,28 @@ def _computed(metric: str, y: Truth, predicted: Floats) -> float:
         return float(compute[metric]())
 
 
-def bootstrap_weights(n: int, n_resamples: int, rng: np.random.Generator) -> Weights:
+def bootstrap_weights(n: int, n_resamples: int, rng: np.random.Generator, cluster: NDArray[np.int64] | None = None) -> Weights:
     """How often each of ``n`` rows is drawn in each of ``n_resamples`` resamples with replacement.
 
     Share one array between all candidates: comparisons are then paired.
 
+    Parameters
+    ----------
+    n, n_resamples : int
+    rng : numpy.random.Generator
+    cluster : ndarray of int, shape (n,), optional
+        What each row belongs to. Whole clusters are drawn then, as many as there are (Davison and Hinkley 1997, section 3.8):
+        flights of one day are late together, and drawing them one by one would make every interval too narrow.
+
     Returns
     -------
     ndarray of int16, shape (n_resamples, n)
-        Every row of it sums to ``n``. Small on purpose: convert before multiplying by anything but floats.
+        Without clusters every row of it sums to ``n``. Small on purpose: convert before multiplying by anything but floats.
+
+    Raises
+    ------
+    ValueError
+        If there is not one cluster a row.
 
     Examples
     --------
@@ -175,9 +188,13 @@ def bootstrap_weights(n: int, n_resamples: int, rng: np.random.Generator) -> Wei
     >>> weights.shape, weights.sum(axis=1).tolist()
     ((3, 5), [5, 5, 5])
     """
+    if cluster is not None and cluster.shape != (n,):
+        raise ValueError(f"cluster of shape {cluster.shape} does not fit {n} rows")
+    _, member = np.unique(np.arange(n) if cluster is None else cluster, return_inverse=True)
+    k = int(member.max()) + 1 if n else 0
     weights = np.empty((n_resamples, n), dtype=np.int16)
     for row in weights:
-        row[:] = np.bincount(rng.integers(0, n, size=n), minlength=n)
+        row[:] = np.bincount(rng.integers(0, k, size=k), minlength=k)[member]
     return weights
 
 

@@ -46,12 +46,16 @@ class Split:
         For each entry of ``train``, the fold (0, 1, ...) in which it is predicted by a model that did not see it.
     rule : str
         How rows were assigned, in a sentence for the report.
+    cluster : ndarray of int, shape (n_test,), optional
+        For each entry of ``test``, what it belongs to: a day, a household, its identical rows. Rows of one cluster are no
+        independent evidence, so a resample takes all of them or none. ``None``: every row stands for itself.
     """
 
     train: Ints
     test: Ints
     fold: Ints
     rule: str
+    cluster: Ints | None = None
 
     @property
     def n_folds(self) -> int:
