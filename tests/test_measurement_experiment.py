@@ -7,6 +7,7 @@ import math
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from shipworthy import candidates
@@ -14,7 +15,7 @@ from shipworthy.experiments import ensembles, latency_and_memory
 from shipworthy.experiments.arms import make_arm
 from shipworthy.experiments.workbench import Workbench
 from shipworthy.measurement import machine
-from shipworthy.records import Costs, Predictions, Trained
+from shipworthy.records import Conditions, Costs, Measurement, Predictions, Trained
 
 
 @pytest.fixture
@@ -104,3 +105,34 @@ def test_a_trained_stack_is_dearer_than_a_vote_of_the_same_members(bench):
     assert out_of_fold > 0
     assert found["stack"].costs.cpu_s >= final + out_of_fold
     assert final <= found["soft_vote"].costs.cpu_s < final + out_of_fold
+
+
+def streams(rng, names, *, scale=1.0, rounds=3):
+    """Single streams of candidates that are all the same, in fresh processes that differ by 5 % as wholes."""
+    here = Conditions("m", "v", 1, "single_stream", 1, 0, 30, "off", "lean", "core 0", 0.1)
+    found = []
+    for name in names:
+        values, index = [], []
+        for r in range(rounds):
+            values += (scale * rng.lognormal(0, 0.05) * rng.lognormal(0, 0.2, 200)).tolist()
+            index += [r] * 200
+        found.append(Measurement(name, "adult", "latency_ms", tuple(values), tuple(index), here))
+    return found
+
+
+def test_identical_candidates_are_hardly_ever_called_different():
+    """Of 200 candidates that are the same as the one that they stand against, at most 16 are called slower: 5 % and chance."""
+    rng = np.random.default_rng(8)
+    told = [latency_and_memory.latency_pairs(streams(rng, "abcde")) for _ in range(50)]
+    assert sum(len(frame) for frame in told) == 200
+    assert sum((frame["verdict"] == "slower").sum() for frame in told) <= 16
+
+
+def test_a_candidate_twice_as_slow_is_called_slower():
+    """A real difference stands far above the floor, and its interval holds what was planted."""
+    rng = np.random.default_rng(9)
+    frame = latency_and_memory.latency_pairs([*streams(rng, "abc"), *streams(rng, "d", scale=2.0)])
+    slow = frame[frame["candidate"] == "d"].iloc[0]
+    assert slow["verdict"] == "slower"
+    assert slow["low"] < 2 < slow["high"]
+    assert latency_and_memory.latency_pairs(streams(rng, "a")).empty

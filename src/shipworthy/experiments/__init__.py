@@ -11,7 +11,13 @@ from shipworthy.experiments.assessment import Assessment
 from shipworthy.experiments.ensembles import build_ensembles, kinds, member_correlations
 from shipworthy.experiments.feasibility import assess, lab_study
 from shipworthy.experiments.guesses import make_guess, score_compromise, score_furthest, score_ships
-from shipworthy.experiments.latency_and_memory import different_rows, measure_latency_and_memory, measurements_of, samples_of
+from shipworthy.experiments.latency_and_memory import (
+    different_rows,
+    latency_pairs,
+    measure_latency_and_memory,
+    measurements_of,
+    samples_of,
+)
 from shipworthy.experiments.latency_and_throughput import UnderLoad, filling_rows, measure_under_load, open_load, under_load
 from shipworthy.experiments.single_models import describe_rows, train_single_models
 from shipworthy.experiments.stakeholders import RESEARCH, hear_stakeholders, read_hearings, save_hearings, stakeholder_study
@@ -39,6 +45,7 @@ __all__ = [
     "hear_stakeholders",
     "kinds",
     "lab_study",
+    "latency_pairs",
     "make_arm",
     "make_guess",
     "measure_latency_and_memory",

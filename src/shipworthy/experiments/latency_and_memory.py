@@ -169,3 +169,42 @@ def samples_of(bench: Workbench, arm: Arm, names: Sequence[str]) -> pd.DataFrame
         raw = m.values  # noqa: PD011 - a Measurement's values, not a DataFrame's
         frames.append(pd.DataFrame({**facts, "round": m.round_index, "value": raw}, index=range(len(raw))))
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+
+def latency_pairs(measured: Sequence[Measurement], *, percentile: float = 50.0, confidence: float = 0.95) -> pd.DataFrame:
+    """How many times as long each candidate takes as the fastest, and whether the noise lets it be told.
+
+    The noise floor comes first: how far a candidate differs from itself in fresh, interleaved processes. A ratio whose interval,
+    widened by it, holds 1 is no difference that anybody may speak of.
+
+    Parameters
+    ----------
+    measured : sequence of Measurement
+        As from :func:`measurements_of`, of several candidates of one arm.
+    percentile : float
+    confidence : float
+
+    Returns
+    -------
+    DataFrame
+        One row a candidate but the fastest: ``candidate``, ``against``, ``times``, ``low``, ``high``, ``verdict`` (``slower`` or
+        ``cannot tell``), ``noise_floor``; slowest last. Empty where fewer than two candidates were measured.
+    """
+    import pandas as pd
+
+    from shipworthy import feasibility
+    from shipworthy.measurement import noise
+
+    streams = [m for m in measured if (m.quantity, m.conditions.scenario) == ("latency_ms", "single_stream") and m.round_index]
+    columns = ["candidate", "against", "times", "low", "high", "verdict", "noise_floor"]
+    if len(streams) < 2:
+        return pd.DataFrame(columns=columns)
+    floor = noise.noise_floor(streams, percentile)
+    fastest, *others = sorted(streams, key=lambda m: (m.percentile(percentile), m.candidate))
+    rows = []
+    for other in others:
+        rng = np.random.default_rng([other.conditions.seed, 9])
+        ratio = feasibility.ratio_interval(other, fastest, percentile, floor, confidence, rng=rng)
+        verdict = "slower" if ratio.low > 1 else "cannot tell"
+        rows.append((other.candidate, fastest.candidate, ratio.value, ratio.low, ratio.high, verdict, floor))
+    return pd.DataFrame(rows, columns=columns)
