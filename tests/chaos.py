@@ -50,8 +50,12 @@ COMMAND = [sys.executable, "-c", "from shipworthy.cli import main; main()"]
 OF_THE_CLOCK = {
     "serving.csv": ("value", "low", "high", "conditions"),
     "training.csv": ("value",),
-    "requirements.csv": ("outcome", "observed", "low", "high", "reason"),
+    # skops writes memory addresses into artefacts, so their fingerprints differ where nothing else does.
+    "requirements.csv": ("outcome", "observed", "low", "high", "reason", "times_off", "change", "artefact"),
     "verdicts.csv": ("answer", "reason", "p99_ratio", "memory_ratio"),
+    "public.csv": ("time_multiple", "sentence"),
+    "flips.csv": ("at", "factor", "winner"),
+    "verdict_map.csv": ("winner",),
     "results.csv": ("answer", "_ms", "_s", "_mib", "usd"),
     "comparison.csv": ("_ms", "_s", "_mib", "usd"),
 }

@@ -605,7 +605,13 @@ def test_a_saved_assessment_comes_back_equal(judged, tmp_path):
         assert plain(getattr(back, part)) == plain(getattr(assessment, part))
     assert back.picks == assessment.picks
     assert back.missing == assessment.missing
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["money.json", "records.parquet", "samples.parquet", "verdicts.json"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "load.json",
+        "money.json",
+        "records.parquet",
+        "samples.parquet",
+        "verdicts.json",
+    ]
 
 
 def nulls(value):

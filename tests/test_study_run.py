@@ -219,7 +219,8 @@ def test_percentiles_are_those_of_the_raw_samples(run, records):
             checked += 1
         elif record.statistic == "max":
             assert record.value == raw.max()
-    assert checked == len(FIVE) * 4 * 3
+    # Single queries and batches, and of the queries their four parts.
+    assert checked == len(FIVE) * 6 * 3
     for candidate in FIVE:
         single = samples[
             (samples["candidate"] == candidate) & (samples["quantity"] == "latency_ms") & (samples["batch_size"] == 1)

@@ -265,4 +265,8 @@ def open_run(path: str | Path) -> Run:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{file}: cannot be read ({error}); run the study again") from None
-    return Run(folder, parse_study(text, str(file)))
+    study = parse_study(text, str(file))
+    # Half a study may well be a study, with defaults in the place of what was declared.
+    if not text.endswith("...\n"):
+        raise InputError(f"{file}: is cut short (its last line is not '...'); run the study again")
+    return Run(folder, study)

@@ -277,8 +277,9 @@ def _metrics(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def as_yaml(study: Study) -> str:
-    """The resolved study as a file that :func:`parse_study` reads back to the same study."""
-    return yaml.safe_dump(json.loads(json.dumps(asdict(study))), sort_keys=False, allow_unicode=True, width=120)
+    """The resolved study as a file that :func:`parse_study` reads back to the same study; its last line says that it is whole."""
+    plain = json.loads(json.dumps(asdict(study)))
+    return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=120, explicit_end=True)
 
 
 def study_digest(study: Study) -> str:
