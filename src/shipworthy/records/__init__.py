@@ -13,6 +13,7 @@ from shipworthy.records.candidates import Candidate, Costs, Ingredients, Trained
 from shipworthy.records.data import Dataset, Predictions, Roles, Split
 from shipworthy.records.measurements import Conditions, Interval, Measurement, PercentileBound, Record
 from shipworthy.records.quantities import QUANTITIES, Quantity
+from shipworthy.records.selections import Selection
 from shipworthy.records.study import MeasuringPlan, Prices, Requirement, Scenario, Study, TrainingPlan
 from shipworthy.records.terms import (
     FORBID_UNKNOWN,
@@ -59,6 +60,7 @@ __all__ = [
     "Roles",
     "Scenario",
     "ScenarioName",
+    "Selection",
     "Split",
     "Statistic",
     "Study",
