@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -69,23 +69,30 @@ class PricedCosts:
 
 
 class _Extensions:
-    """Out-of-fold loss of what is chosen with any one more member."""
+    """Out-of-fold loss of what is chosen with any one more member; its threads end with the ``with`` block."""
 
     def __init__(self, votes: Votes, metric: str, n_jobs: int | None) -> None:
         if votes.n_members > MOST_MEMBERS:
             raise InputError(f"selection takes at most {MOST_MEMBERS} members, not {votes.n_members}: leave the worst out")
         self.metric = check_metric(metric, votes.task, ranking=True)
         self.rows, self.n_jobs = votes.oof, usable_cores(n_jobs)
+        self.pool = ThreadPoolExecutor(self.n_jobs)
         if metric in {"brier", "rmse"}:
             self.products = error_products(votes.oof, votes.task)
         elif metric in {"log_loss", "accuracy"}:
-            self.ordered, self.loses = true_class_first(votes.oof)
+            self.ordered, self.loses = true_class_first(votes.oof, alone=metric == "log_loss")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.pool.shutdown()
 
     def start(self) -> Floats:
         """The sum of no members."""
         if self.metric in {"brier", "rmse"}:
             return np.zeros(0)
-        return np.zeros(self.rows.said.shape[1:])
+        return np.zeros((self.rows.said if self.metric == "roc_auc" else self.ordered).shape[1:])
 
     def add(self, sums: Floats, member: int) -> Floats:
         """The sum with one more member."""
@@ -101,25 +108,25 @@ class _Extensions:
             squared = np.maximum(now @ counts + 2 * now + np.diag(self.products), 0) / size**2
             return np.sqrt(squared) if self.metric == "rmse" else np.asarray(squared)
         n = len(counts)
-        with ThreadPoolExecutor(self.n_jobs) as pool:
-            if self.metric == "roc_auc":
-                ranked = pool.map(lambda j: score("roc_auc", self.rows.y, sums + self.rows.said[j]), range(n))
-                return -np.fromiter(ranked, np.float64, n)
-            return self._compiled(pool, sums, float(size), n)
+        if self.metric == "roc_auc":
+            ranked = self.pool.map(lambda j: score("roc_auc", self.rows.y, sums + self.rows.said[j]), range(n))
+            return -np.fromiter(ranked, np.float64, n)
+        return self._compiled(sums, float(size), n)
 
-    def _compiled(self, pool: ThreadPoolExecutor, sums: Floats, size: float, n: int) -> Floats:
+    def _compiled(self, sums: Floats, size: float, n: int) -> Floats:
         from shipworthy.simulation import kernels
 
         log_sums, rights = np.empty(n), np.empty(n, np.int64)
         likely = self.metric == "log_loss"
 
         def part(first: int, last: int) -> None:
-            kernels.score_extensions(sums, self.ordered, self.loses, size, first, last, likely, log_sums, rights)
+            kernels.score_extensions(sums, self.ordered, self.loses, size, likely, first, last, log_sums, rights)
 
         edges = np.linspace(0, n, min(n, self.n_jobs) + 1).astype(int).tolist()
-        for _ in pool.map(part, edges[:-1], edges[1:]):
+        for _ in self.pool.map(part, edges[:-1], edges[1:]):
             pass
-        return -(log_sums if likely else rights) / len(self.rows.y)
+        n_rows = len(self.rows.y)
+        return math.log(size) - log_sums / n_rows if likely else -rights / n_rows
 
 
 def greedy(
@@ -153,7 +160,7 @@ def greedy(
     Returns
     -------
     Selection
-        Of equals, the first member and the earliest step.
+        Of equals, a member that is in already, then the first one; and the earliest step.
 
     Raises
     ------
@@ -162,21 +169,22 @@ def greedy(
     """
     if steps < 1:
         raise InputError(f"steps must be at least 1, not {steps}")
-    extensions = _Extensions(votes, metric, n_jobs)
     counts = np.zeros(votes.n_members, np.int64)
-    sums, best, kept = extensions.start(), math.inf, counts
-    for _ in range(steps if replacement else min(steps, votes.n_members)):
-        objective = extensions.losses(sums, counts)
-        if priced is not None:
-            objective = objective + priced.penalty((counts > 0) | np.eye(votes.n_members, dtype=bool))
-        if not replacement:
-            objective = np.where(counts > 0, math.inf, objective)
-        chosen = int(objective.argmin())
-        counts = counts.copy()
-        counts[chosen] += 1
-        sums = extensions.add(sums, chosen)
-        if objective[chosen] < best:
-            best, kept = float(objective[chosen]), counts
+    best, kept = math.inf, counts
+    with _Extensions(votes, metric, n_jobs) as extensions:
+        sums = extensions.start()
+        for _ in range(steps if replacement else min(steps, votes.n_members)):
+            objective = extensions.losses(sums, counts)
+            if priced is not None:
+                objective = objective + priced.penalty((counts > 0) | np.eye(votes.n_members, dtype=bool))
+            if not replacement:
+                objective = np.where(counts > 0, math.inf, objective)
+            chosen = _first_of_least(objective, counts)
+            counts = counts.copy()
+            counts[chosen] += 1
+            sums = extensions.add(sums, chosen)
+            if objective[chosen] < best:
+                best, kept = float(objective[chosen]), counts
     way = "with replacement" if replacement else "without replacement"
     return _selection(
         votes, metric, kept / kept.sum(), f"greedy {way}, {int(kept.sum())} of {steps} steps{_charged(priced)}", priced
@@ -218,27 +226,42 @@ def beam(
     """
     if width < 1 or most < 1:
         raise InputError(f"a beam needs a width and a size of at least 1, not {width} and {most}")
-    extensions = _Extensions(votes, metric, n_jobs)
     n = votes.n_members
-    front: list[tuple[int, Floats]] = [(0, extensions.start())]
     best, kept = math.inf, 0
-    for _ in range(min(most, n)):
-        grown: dict[int, tuple[float, int, Floats]] = {}
-        for members, sums in front:
-            counts = np.array([members >> i & 1 for i in range(n)], dtype=np.int64)
-            objective = extensions.losses(sums, counts)
-            if priced is not None:
-                objective = objective + priced.penalty((counts > 0) | np.eye(n, dtype=bool))
-            for i in np.flatnonzero(counts == 0).tolist():
-                grown.setdefault(members | 1 << i, (float(objective[i]), i, sums))
-        ranked = sorted(grown.items(), key=lambda item: (item[1][0], item[0]))[:width]
-        front = [(members, extensions.add(sums, i)) for members, (_, i, sums) in ranked]
-        if ranked[0][1][0] < best:
-            best, kept = ranked[0][1][0], ranked[0][0]
+    with _Extensions(votes, metric, n_jobs) as extensions:
+        front: list[tuple[int, Floats]] = [(0, extensions.start())]
+        for _ in range(min(most, n)):
+            ranked = _grown(extensions, front, n, priced)[:width]
+            front = [(members, extensions.add(sums, i)) for _, members, i, sums in ranked]
+            if ranked[0][0] < best:
+                best, kept = ranked[0][:2]
     weights = np.array([kept >> i & 1 for i in range(n)]) / kept.bit_count()
     return _selection(
         votes, metric, weights, f"beam search of width {width} up to {min(most, n)} members{_charged(priced)}", priced
     )
+
+
+def _grown(
+    extensions: _Extensions, front: Sequence[tuple[int, Floats]], n: int, priced: PricedCosts | None
+) -> list[tuple[float, int, int, Floats]]:
+    """Every vote of one member more: its objective, its members, who came last, and the sum without the last; best first."""
+    grown: dict[int, tuple[float, int, int, Floats]] = {}
+    for members, sums in front:
+        counts = np.array([members >> i & 1 for i in range(n)], dtype=np.int64)
+        objective = extensions.losses(sums, counts)
+        if priced is not None:
+            objective = objective + priced.penalty((counts > 0) | np.eye(n, dtype=bool))
+        for i in np.flatnonzero(counts == 0).tolist():
+            larger = members | 1 << i
+            grown.setdefault(larger, (float(objective[i]), larger, i, sums))
+    return sorted(grown.values(), key=lambda vote: vote[:2])
+
+
+def _first_of_least(objective: Floats, counts: NDArray[np.int64]) -> int:
+    """The member with the smallest objective; where rounding alone decides, one that is in already keeps the ensemble small."""
+    least = objective.min()
+    equal = np.flatnonzero(objective <= least + 1e-12 * max(1.0, abs(least)))
+    return int(min(equal, key=lambda i: (counts[i] == 0, i)))
 
 
 def top_vote(votes: Votes, metric: str, size: int, *, priced: PricedCosts | None = None) -> Selection:

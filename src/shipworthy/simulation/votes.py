@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 RowsName = Literal["oof", "test"]
-ROUNDING = 1e-4
-"""How far a probability may lie outside 0 to 1, or a row's sum from 1: single precision over many classes."""
+ROUNDING = 1e-6
+"""How far single precision may put a probability above 1; and, a hundred times, the sum of a row beside 1."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,7 +122,7 @@ def _check_values(name: str, which: str, p: Floats, y: NDArray[Any], task: Task)
         return
     if p.shape[1] < 2 or (task == "binary" and p.shape[1] != 2):
         raise InputError(f"{name} states {p.shape[1]} columns of {which} predictions: give one for each class of the {task} task")
-    if p.min() < -ROUNDING or p.max() > 1 + ROUNDING or np.abs(p.sum(axis=1) - 1).max() > ROUNDING:
+    if p.min() < 0 or p.max() > 1 + ROUNDING or np.abs(p.sum(axis=1) - 1).max() > 100 * ROUNDING:
         raise InputError(
             f"{name} states {which} predictions that are no probabilities (0 to 1, summing to 1): calibrate it first"
         )
@@ -132,13 +132,15 @@ def _check_values(name: str, which: str, p: Floats, y: NDArray[Any], task: Task)
         raise InputError(f"the {which} rows hold classes other than 0 to {p.shape[1] - 1}: code them as the data set does")
 
 
-def true_class_first(rows: Rows) -> tuple[Floats, NDArray[np.uint8]]:
+def true_class_first(rows: Rows, *, alone: bool = False) -> tuple[Floats, NDArray[np.uint8]]:
     """The votes with the true class of each row in the first place, and which of the others win a tie with it.
 
     Parameters
     ----------
     rows : Rows
         Of a classification.
+    alone : bool
+        Leave the other classes out.
 
     Returns
     -------
@@ -146,7 +148,7 @@ def true_class_first(rows: Rows) -> tuple[Floats, NDArray[np.uint8]]:
         Of float64, shape (n_members, n_classes, n_rows); and of uint8, shape (n_classes - 1, n_rows): 1 where the class in that
         place has a lower code than the true one, because the first of the most likely classes is the answer.
     """
-    n_classes = rows.said.shape[1]
-    others = np.array([[c for c in range(n_classes) if c != true] for true in range(n_classes)])
-    order = np.vstack([rows.y, others[rows.y].T])
+    n_classes = 1 if alone else rows.said.shape[1]
+    others = np.array([[c for c in range(n_classes) if c != true] for true in range(n_classes)], dtype=np.int64)
+    order = rows.y[None] if alone else np.vstack([rows.y, others[rows.y].T])
     return np.take_along_axis(rows.said, order[None], axis=1), (order[1:] < rows.y).astype(np.uint8)
