@@ -167,6 +167,7 @@ def greedy(
     InputError
         For a metric that the task does not have, too many members, or no steps.
     """
+    _check_costs(votes, priced)
     if steps < 1:
         raise InputError(f"steps must be at least 1, not {steps}")
     counts = np.zeros(votes.n_members, np.int64)
@@ -224,6 +225,7 @@ def beam(
     InputError
         As from :func:`greedy`, or for a beam without width or members.
     """
+    _check_costs(votes, priced)
     if width < 1 or most < 1:
         raise InputError(f"a beam needs a width and a size of at least 1, not {width} and {most}")
     n = votes.n_members
@@ -424,6 +426,11 @@ def price_of_greed(table: SubsetTable, selection: Selection, *, same_budget: boo
     )
 
 
+def _check_costs(votes: Votes, priced: PricedCosts | None) -> None:
+    if priced is not None and tuple(c.name for c in priced.costs) != votes.names:
+        raise InputError(f"costs must be those of {', '.join(votes.names)}, in this order: gather them anew")
+
+
 def _charged(priced: PricedCosts | None) -> str:
     if priced is None or not (priced.per_ms or priced.per_mib):
         return ""
@@ -435,8 +442,7 @@ def _selection(votes: Votes, metric: str, weights: Floats, how: str, priced: Pri
     chosen = np.flatnonzero(weights > 0).tolist()
     latency, memory = math.nan, math.nan
     if priced is not None:
-        if tuple(c.name for c in priced.costs) != votes.names:
-            raise InputError(f"costs must be those of {', '.join(votes.names)}, in this order")
+        _check_costs(votes, priced)
         times, sizes = priced.of((weights > 0)[None])
         latency, memory = float(times[0]), float(sizes[0])
     names: Sequence[str] = votes.names
