@@ -168,7 +168,7 @@ def test_leaving_a_member_out_is_told_in_a_sentence(members_that_vote):
     worth = {w.name: w for w in simulation.member_worth(table, "roc_auc", values=ranked, ensemble=["m0", "m2", "m3"])}
     latency, memory = table.costs().latency_ms, table.costs().memory_mib
     changes = ranked[0b1100] - ranked[0b1101], latency[0b1100] / latency[0b1101] - 1, memory[0b1100] / memory[0b1101] - 1
-    expected = f"without m0: {changes[0]:+.4f} ROC AUC, {100 * changes[1]:+.0f} % p99, {100 * changes[2]:+.0f} % memory"
+    expected = f"without m0: {changes[0]:+.4f} ROC AUC, {round(100 * changes[1]):+d} % p99, {round(100 * changes[2]):+d} % memory"
     assert worth["m0"].sentence == expected
     assert worth["m1"].sentence == ""
     assert math.isnan(worth["m1"].without_metric)

@@ -10,6 +10,7 @@ from shipworthy.experiments.arms import Arm, arms_of, make_arm
 from shipworthy.experiments.ensembles import build_ensembles, kinds, member_correlations
 from shipworthy.experiments.feasibility import Assessment, assess, lab_study
 from shipworthy.experiments.latency_and_memory import different_rows, measure_latency_and_memory, samples_of
+from shipworthy.experiments.simulate import Simulation, simulate_ensembles
 from shipworthy.experiments.single_models import describe_rows, train_single_models
 from shipworthy.experiments.workbench import UnitsFailedError, Workbench, outputs_folder
 from shipworthy.records import InputError, MeasuringPlan, TrainingPlan
@@ -19,6 +20,7 @@ __all__ = [
     "Assessment",
     "InputError",
     "MeasuringPlan",
+    "Simulation",
     "TrainingPlan",
     "UnitsFailedError",
     "Workbench",
@@ -37,5 +39,6 @@ __all__ = [
     "outputs_folder",
     "paired_gains",
     "samples_of",
+    "simulate_ensembles",
     "train_single_models",
 ]

@@ -22,6 +22,7 @@ from shipworthy.simulation.cascades import (
 )
 from shipworthy.simulation.costs import Build, Composite, CostModel, MemberCost, Served, calibrate, member_cost, serve
 from shipworthy.simulation.frontier import Pick, best_within, frontier, hypervolume, knee, objectives, pareto_front, pick
+from shipworthy.simulation.scoring import check_metric
 from shipworthy.simulation.selection import (
     PricedCosts,
     PriceOfGreed,
@@ -55,6 +56,7 @@ __all__ = [
     "best_subset",
     "best_within",
     "calibrate",
+    "check_metric",
     "confidence",
     "convex_weights",
     "every_subset",

@@ -172,7 +172,7 @@ class CostModel:
         low, high = 100 * (self.latency_low - 1), 100 * (self.latency_high - 1)
         return (
             f"Latencies of ensembles are predicted by a law calibrated on {self.n_composites} that were measured; "
-            f"left out in turn, they took {low:+.0f} % to {high:+.0f} % of what it said."
+            f"left out of it in turn, they were {low:+.0f} % to {high:+.0f} % off what it said."
         )
 
 
@@ -321,7 +321,7 @@ def calibrate(costs: Sequence[MemberCost], composites: Sequence[Composite]) -> C
     unseen = []
     for left_out in everyone:
         kept = [i for i in everyone if i != left_out]
-        unseen.append(measured[left_out] / (features[left_out] @ _coefficients(features[kept], measured[kept])))
+        unseen.append(float(measured[left_out] / (features[left_out] @ _coefficients(features[kept], measured[kept]))))
     fixed, per_member, stack, factor = _coefficients(features, measured).tolist()
     base, memory_low, memory_high = _fitted_base(costs, composites)
     return CostModel(
@@ -376,7 +376,7 @@ def _fitted_base(costs: Sequence[MemberCost], composites: Sequence[Composite]) -
         return float(np.clip(slope, 0.0, max(most, 0.0)))
 
     everyone = np.arange(len(known))
-    unseen = [measured[i] / (total[i] - repeated[i] * best(everyone != i)) for i in everyone]
+    unseen = [float(measured[i] / (total[i] - repeated[i] * best(everyone != i))) for i in everyone]
     return best(everyone >= 0), min(1.0, *unseen), max(1.0, *unseen)
 
 

@@ -149,5 +149,5 @@ def member_worth(
 def _sentence(name: str, metric: str, change: float, ratios: Sequence[float], percentile: float) -> str:
     parts = [f"{change:+.4f} {QUANTITIES[metric].label}"]
     whats = (f"p{percentile:g}", "memory", "price")
-    parts += [f"{100 * ratio:+.0f} % {what}" for ratio, what in zip(ratios, whats, strict=True) if not math.isnan(ratio)]
+    parts += [f"{round(100 * ratio):+d} % {what}" for ratio, what in zip(ratios, whats, strict=True) if not math.isnan(ratio)]
     return f"without {name}: {', '.join(parts)}"
