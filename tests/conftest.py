@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import signal
 
+import numpy as np
 import pytest
 from hypothesis import settings
+
+from shipworthy.records import Predictions
 
 # A shell starts its background jobs with Ctrl-C ignored, and their children inherit that: the tests of Ctrl-C would wait for
 # ever for what never comes.
@@ -45,3 +48,29 @@ def write_study():
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def members_that_vote():
+    """Make the predictions of members that differ in skill and err apart; returns them by name."""
+
+    def make(n_members, n_rows=200, n_classes=2, *, seed=0, coarse=False):
+        rng = np.random.default_rng(seed)
+        n = 2 * n_rows
+        y = np.concatenate([np.arange(n_classes), rng.integers(0, n_classes, n - 2 * n_classes), np.arange(n_classes)])
+        y = y if n_classes > 1 else rng.normal(size=n)
+        said = {}
+        for i in range(n_members):
+            if n_classes == 1:
+                p = (y + rng.normal(rng.normal(), rng.uniform(0.5, 2), n))[:, None]
+            elif coarse:
+                # Tenths, with zeros and ties among members and classes.
+                p = rng.multinomial(10, np.full(n_classes, 1 / n_classes), n) / 10
+            else:
+                p = np.exp(rng.normal(size=(n, n_classes)) + rng.uniform(0.3, 1.5) * (y[:, None] == np.arange(n_classes)))
+                p /= p.sum(axis=1, keepdims=True)
+            rows = np.arange(n)
+            said[f"m{i}"] = Predictions(rows[:n_rows], y[:n_rows], p[:n_rows], rows[n_rows:], y[n_rows:], p[n_rows:])
+        return said
+
+    return make

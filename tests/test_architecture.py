@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 NOTEBOOKS = sorted(p for p in (ROOT / "notebooks").rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts)
-HEAVY = ("pandas", "sklearn", "xgboost", "matplotlib", "seaborn", "papermill", "pyarrow", "scipy", "skops")
+HEAVY = ("pandas", "sklearn", "xgboost", "matplotlib", "seaborn", "papermill", "pyarrow", "scipy", "skops", "numba")
 
 
 def relative(path: Path) -> str:

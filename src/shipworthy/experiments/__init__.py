@@ -19,6 +19,7 @@ from shipworthy.experiments.latency_and_memory import (
     samples_of,
 )
 from shipworthy.experiments.latency_and_throughput import UnderLoad, filling_rows, measure_under_load, open_load, under_load
+from shipworthy.experiments.simulate import Simulation, simulate_ensembles
 from shipworthy.experiments.single_models import describe_rows, train_single_models
 from shipworthy.experiments.stakeholders import RESEARCH, hear_stakeholders, read_hearings, save_hearings, stakeholder_study
 from shipworthy.experiments.workbench import UnitsFailedError, Workbench, outputs_folder
@@ -31,6 +32,7 @@ __all__ = [
     "InputError",
     "LoadPlan",
     "MeasuringPlan",
+    "Simulation",
     "TrainingPlan",
     "UnderLoad",
     "UnitsFailedError",
@@ -62,6 +64,7 @@ __all__ = [
     "score_compromise",
     "score_furthest",
     "score_ships",
+    "simulate_ensembles",
     "stakeholder_study",
     "train_single_models",
     "under_load",

@@ -14,6 +14,7 @@ from shipworthy.records.data import Dataset, Predictions, Roles, Split
 from shipworthy.records.economics import HOURS_A_MONTH, Amount, Economics, expected
 from shipworthy.records.measurements import Conditions, Interval, Measurement, PercentileBound, Record
 from shipworthy.records.quantities import QUANTITIES, Quantity
+from shipworthy.records.selections import Selection
 from shipworthy.records.stakeholders import EVERYBODY, Agreement, Choice, Compromise, Hearing, Move, Rating, Regret, Veto
 from shipworthy.records.study import LoadPlan, MeasuringPlan, Prices, Requirement, Scenario, Stakeholder, Study, TrainingPlan
 from shipworthy.records.terms import (
@@ -77,6 +78,7 @@ __all__ = [
     "Roles",
     "Scenario",
     "ScenarioName",
+    "Selection",
     "Split",
     "Stakeholder",
     "Statistic",

@@ -1,10 +1,77 @@
-"""What was not built or run, as arithmetic on what was: queues so far.
+"""Ensembles as arithmetic: what members said and what they were measured to cost, turned into what any ensemble of them would do.
 
-It does *not* know how anything was measured, nor which outcome is wanted.
+A queue, exactly. Every subset exactly, selections of many members, cascades, what a member is worth, what is not built yet would cost, and the
+front of accuracy against latency and memory. Predictions and measurements in, records out; pure functions; random state is
+passed in.
+What is simulated is not measured: :class:`CostModel` says how far off it was where both exist.
+
+This room does *not* know how a member was trained or measured, how an ensemble is built, or what anybody needs.
 """
 
 from __future__ import annotations
 
+from shipworthy.simulation.cascades import (
+    CascadePick,
+    PairCascade,
+    TripleCascade,
+    best_cascade,
+    confidence,
+    latency_samples,
+    pair_cascades,
+    triple_cascades,
+)
+from shipworthy.simulation.costs import Build, Composite, CostModel, MemberCost, Served, calibrate, member_cost, serve
+from shipworthy.simulation.frontier import Pick, best_within, frontier, hypervolume, knee, objectives, pareto_front, pick
 from shipworthy.simulation.queues import lindley, predict_highest_rate, sojourn_ms
+from shipworthy.simulation.scoring import check_metric
+from shipworthy.simulation.selection import PricedCosts, PriceOfGreed, beam, convex_weights, greedy, price_of_greed, top_vote
+from shipworthy.simulation.subsets import SubsetTable, best_subset, every_subset, roc_auc
+from shipworthy.simulation.votes import Votes, line_up
+from shipworthy.simulation.worth import MemberWorth, member_worth, shapley_values
 
-__all__ = ["lindley", "predict_highest_rate", "sojourn_ms"]
+__all__ = [
+    "Build",
+    "CascadePick",
+    "Composite",
+    "CostModel",
+    "MemberCost",
+    "MemberWorth",
+    "PairCascade",
+    "Pick",
+    "PriceOfGreed",
+    "PricedCosts",
+    "Served",
+    "SubsetTable",
+    "TripleCascade",
+    "Votes",
+    "beam",
+    "best_cascade",
+    "best_subset",
+    "best_within",
+    "calibrate",
+    "check_metric",
+    "confidence",
+    "convex_weights",
+    "every_subset",
+    "frontier",
+    "greedy",
+    "hypervolume",
+    "knee",
+    "latency_samples",
+    "lindley",
+    "line_up",
+    "member_cost",
+    "member_worth",
+    "objectives",
+    "pair_cascades",
+    "pareto_front",
+    "pick",
+    "predict_highest_rate",
+    "price_of_greed",
+    "roc_auc",
+    "serve",
+    "shapley_values",
+    "sojourn_ms",
+    "top_vote",
+    "triple_cascades",
+]

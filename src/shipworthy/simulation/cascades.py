@@ -1,0 +1,439 @@
+"""Cascades on paper: members asked in order, stopping once one is confident enough, for every order and every threshold.
+
+Nothing is replayed. With the rows sorted by the first member's confidence, what any threshold answers early is a prefix, so one
+running sum has all thresholds. Thresholds are chosen on out-of-fold rows; test rows then meet those same thresholds.
+
+This module does *not* know how a cascade is deployed, or how its members were measured.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import permutations
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from shipworthy.records import Floats, InputError, Ints, Measurement
+from shipworthy.simulation.votes import Rows, Votes
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+ConfidenceName = Literal["margin", "entropy", "agreement"]
+DRAWS = 2000
+"""Latencies drawn of each member; those of a cascade's later stages are sums of independent draws."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PairCascade:
+    """One member first and another for what it leaves, at every threshold; all arrays have shape (n_thresholds,).
+
+    Parameters
+    ----------
+    members : tuple of str
+        Who is asked first, and who then.
+    thresholds : ndarray of float64
+        The first member's answer stands where it is at least so confident; ``inf`` first, where it never is, then every
+        confidence that an out-of-fold row had, falling.
+    early, early_test : ndarray of float64
+        Share of rows that the first member answers.
+    accuracy, accuracy_test : ndarray of float64
+    mean_ms, percentile_ms : ndarray of float64
+        Latency at the out-of-fold shares.
+    """
+
+    members: tuple[str, str]
+    thresholds: Floats
+    early: Floats
+    early_test: Floats
+    accuracy: Floats
+    accuracy_test: Floats
+    mean_ms: Floats
+    percentile_ms: Floats
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TripleCascade:
+    """Three members in order, on a grid of two thresholds; arrays have shape (n_first, n_second).
+
+    ``first`` and ``second`` hold the thresholds, falling; ``early`` is the share that the first member answers, ``later`` that of
+    the second. All else is as in :class:`PairCascade`.
+    """
+
+    members: tuple[str, str, str]
+    first: Floats
+    second: Floats
+    early: Floats
+    later: Floats
+    accuracy: Floats
+    accuracy_test: Floats
+    mean_ms: Floats
+    percentile_ms: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class CascadePick:
+    """A cascade that was chosen on out-of-fold rows: its members, their thresholds, and what became of it on test rows.
+
+    ``optimism`` is by how much its accuracy is lower on test rows.
+    """
+
+    members: tuple[str, ...]
+    thresholds: tuple[float, ...]
+    early: float
+    accuracy: float
+    accuracy_test: float
+    optimism: float
+    mean_ms: float
+    percentile_ms: float
+
+
+def latency_samples(names: Iterable[str], measurements: Iterable[Measurement], rng: np.random.Generator) -> dict[str, Floats]:
+    """Single-stream latencies of members, drawn anew so that they are as many of each and in no order.
+
+    Parameters
+    ----------
+    names : iterable of str
+    measurements : iterable of Measurement
+        Of one data set.
+    rng : numpy Generator
+
+    Returns
+    -------
+    dict of str to ndarray of float64, shape (2000,)
+        Milliseconds.
+
+    Raises
+    ------
+    InputError
+        If a member was not measured.
+    """
+    pooled: dict[str, list[float]] = {}
+    for m in measurements:
+        if m.quantity == "latency_ms" and m.conditions.scenario == "single_stream":
+            pooled.setdefault(m.candidate, []).extend(m.values)
+    names = list(names)
+    if unknown := [n for n in names if not pooled.get(n)]:
+        raise InputError(f"the single-stream latency of {unknown[0]} was not measured: measure it first")
+    return {n: rng.choice(np.array(pooled[n]), DRAWS) for n in names}
+
+
+def confidence(said: Floats, how: ConfidenceName) -> Floats:
+    """How sure one member is of its answer, from 0 to 1.
+
+    Parameters
+    ----------
+    said : ndarray of float64, shape (n_classes, n_rows)
+    how : {"margin", "entropy"}
+        The most likely class's probability less the next one's; or 1 less the entropy over its largest value.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_rows,)
+
+    Raises
+    ------
+    InputError
+        For "agreement", which takes more than one member.
+
+    Examples
+    --------
+    >>> confidence(np.array([[0.5, 0.9], [0.5, 0.1]]), "margin")
+    array([0. , 0.8])
+    """
+    if how == "margin":
+        top = np.partition(said, len(said) - 2, axis=0)[-2:]
+        return np.asarray(top[1] - top[0])
+    if how == "entropy":
+        entropy = -np.sum(said * np.log(np.where(said > 0, said, 1.0)), axis=0)
+        return np.asarray(1 - entropy / math.log(len(said)))
+    raise InputError(f"confidence cannot be by {how!r} of one member: choose margin or entropy, or ask triples for agreement")
+
+
+def pair_cascades(
+    votes: Votes, latencies: Mapping[str, Floats], *, how: ConfidenceName = "margin", percentile: float = 99
+) -> dict[tuple[str, str], PairCascade]:
+    """Every ordered pair of members at every threshold.
+
+    Parameters
+    ----------
+    votes : Votes
+        Of a classification.
+    latencies : mapping of str to ndarray of float64, shape (n_draws,)
+        Of each member, as from :func:`latency_samples`; the same number of each, drawn independently.
+    how : {"margin", "entropy"}
+    percentile : float
+        Of the latency.
+
+    Returns
+    -------
+    dict
+        By the pair.
+
+    Raises
+    ------
+    InputError
+        For a regression, a member without latencies, or agreement, which takes two members before the last.
+    """
+    _check(votes, latencies)
+    right = [_right(rows) for rows in (votes.oof, votes.test)]
+    out: dict[tuple[str, str], PairCascade] = {}
+    for a, first in enumerate(votes.names):
+        sure, sure_test = (confidence(rows.said[a], how) for rows in (votes.oof, votes.test))
+        order, ends, thresholds = _falling(sure)
+        order_test = np.argsort(-sure_test, kind="stable")
+        ends_test = np.searchsorted(-sure_test[order_test], -thresholds, side="right")
+        early, early_test = ends / len(sure), ends_test / len(sure_test)
+        by_first = [_prefix(r[a], o)[e] for r, o, e in zip(right, (order, order_test), (ends, ends_test), strict=True)]
+        for b, second in enumerate(votes.names):
+            if a == b:
+                continue
+            accuracy = []
+            for r, o, e, mine in zip(right, (order, order_test), (ends, ends_test), by_first, strict=True):
+                others = _prefix(r[b], o)
+                accuracy.append((mine + others[-1] - others[e]) / len(o))
+            both = latencies[first] + latencies[second]
+            out[first, second] = PairCascade(
+                members=(first, second),
+                thresholds=thresholds,
+                early=early,
+                early_test=early_test,
+                accuracy=accuracy[0],
+                accuracy_test=accuracy[1],
+                mean_ms=latencies[first].mean() + (1 - early) * latencies[second].mean(),
+                percentile_ms=_two_stage_percentile(latencies[first], both, early, percentile),
+            )
+    return out
+
+
+def triple_cascades(
+    votes: Votes,
+    latencies: Mapping[str, Floats],
+    *,
+    how: ConfidenceName = "margin",
+    levels: int = 17,
+    percentile: float = 99,
+) -> dict[tuple[str, str, str], TripleCascade]:
+    """Every ordered triple of members, on a grid of both thresholds.
+
+    Parameters
+    ----------
+    votes, latencies, percentile
+        As for :func:`pair_cascades`.
+    how : {"margin", "entropy", "agreement"}
+        With agreement the first two are always asked, and their answer stands where they agree.
+    levels : int
+        Thresholds of each member: equally many out-of-fold rows lie between two. All pairs of all thresholds would be the number
+        of rows squared.
+
+    Returns
+    -------
+    dict
+        By the triple.
+
+    Raises
+    ------
+    InputError
+        As from :func:`pair_cascades`; or for fewer than three members, or fewer than two levels.
+    """
+    _check(votes, latencies)
+    if votes.n_members < 3:
+        raise InputError(f"a cascade of three needs three members, not {votes.n_members}: name more, or ask pair_cascades")
+    if levels < 2:
+        raise InputError(f"levels must be at least 2, not {levels}")
+    right = [_right(rows) for rows in (votes.oof, votes.test)]
+    answers = [rows.said.argmax(axis=1) for rows in (votes.oof, votes.test)]
+    single = how != "agreement"
+    sure = [[confidence(s, how) for s in rows.said] for rows in (votes.oof, votes.test)] if single else []
+    grids = [_levels(s, levels) for s in sure[0]] if single else []
+    out: dict[tuple[str, str, str], TripleCascade] = {}
+    for a, b in permutations(range(votes.n_members), 2):
+        if single:
+            first, second = grids[a], grids[b]
+            places = [(_place(s[a], first), _place(s[b], second)) for s in sure]
+        else:
+            first, second = np.array([np.inf]), np.array([np.inf, 1.0])
+            places = [(np.ones(len(n[a]), np.int64), np.where(n[a] == n[b], 1, 2)) for n in answers]
+        shape = len(first), len(second)
+        stages = [_Stages(*place, shape) for place in places]
+        shares = stages[0].shares(np.ones(len(votes.oof.y)), np.ones(len(votes.oof.y)))
+        for c in (c for c in range(votes.n_members) if c not in {a, b}):
+            accuracy = [s.shares(r[a], r[b]).sum(axis=0) + s.last(r[c]) for s, r in zip(stages, right, strict=True)]
+            names = (votes.names[a], votes.names[b], votes.names[c])
+            asked = np.cumsum([latencies[n] for n in names], axis=0)
+            weights = np.stack([*shares, 1 - shares.sum(axis=0)])
+            out[names] = TripleCascade(
+                members=names,
+                first=first,
+                second=second,
+                early=shares[0],
+                later=shares[1],
+                accuracy=accuracy[0],
+                accuracy_test=accuracy[1],
+                mean_ms=np.tensordot(asked.mean(axis=1), weights, axes=1),
+                percentile_ms=mixture_percentile(asked, weights.reshape(3, -1), percentile).reshape(shape),
+            )
+    return out
+
+
+def best_cascade(
+    cascades: Iterable[PairCascade | TripleCascade], *, mean_ms: float = math.inf, percentile_ms: float = math.inf
+) -> CascadePick:
+    """The most accurate cascade on out-of-fold rows that keeps the limits; of equals the faster on average.
+
+    Parameters
+    ----------
+    cascades : iterable of PairCascade or TripleCascade
+    mean_ms, percentile_ms : float
+        Limits of the latency.
+
+    Returns
+    -------
+    CascadePick
+
+    Raises
+    ------
+    InputError
+        If none keeps them.
+    """
+    best: tuple[tuple[float, float], PairCascade | TripleCascade, int] | None = None
+    for cascade in cascades:
+        keeps = (cascade.mean_ms <= mean_ms) & (cascade.percentile_ms <= percentile_ms)
+        if not keeps.any():
+            continue
+        accuracy = np.where(keeps, cascade.accuracy, -np.inf).ravel()
+        equal = np.flatnonzero(accuracy == accuracy.max())
+        place = int(equal[cascade.mean_ms.ravel()[equal].argmin()])
+        rank = (-float(accuracy[place]), float(cascade.mean_ms.ravel()[place]))
+        if best is None or rank < best[0]:
+            best = rank, cascade, place
+    if best is None:
+        raise InputError(
+            f"no cascade keeps a mean of {mean_ms:g} ms and a percentile of {percentile_ms:g} ms: allow more latency"
+        )
+    _, cascade, place = best
+    if isinstance(cascade, PairCascade):
+        thresholds: tuple[float, ...] = (float(cascade.thresholds[place]),)
+    else:
+        i, j = np.unravel_index(place, cascade.accuracy.shape)
+        thresholds = float(cascade.first[i]), float(cascade.second[j])
+    early, accuracy_oof, accuracy_test, mean, high = (
+        float(v.ravel()[place])
+        for v in (cascade.early, cascade.accuracy, cascade.accuracy_test, cascade.mean_ms, cascade.percentile_ms)
+    )
+    return CascadePick(cascade.members, thresholds, early, accuracy_oof, accuracy_test, accuracy_oof - accuracy_test, mean, high)
+
+
+def mixture_percentile(stages: Floats, shares: Floats, percentile: float) -> Floats:
+    """Percentile (nearest rank) of a latency that is each stage's with some probability.
+
+    Parameters
+    ----------
+    stages : ndarray of float64, shape (n_stages, n_draws)
+    shares : ndarray of float64, shape (n_stages, n)
+        They sum to 1 over the stages.
+    percentile : float
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+
+    Examples
+    --------
+    >>> mixture_percentile(np.array([[1.0, 2.0], [10.0, 20.0]]), np.array([[1.0, 0.5], [0.0, 0.5]]), 99)
+    array([ 2., 20.])
+    """
+    values = np.unique(stages)
+    below = np.array([np.searchsorted(np.sort(s), values, side="right") for s in stages]) / stages.shape[1]
+    low, high = np.zeros(shares.shape[1], np.int64), np.full(shares.shape[1], len(values) - 1)
+    wanted = percentile / 100 - 1e-12
+    while (low < high).any():
+        middle = (low + high) // 2
+        enough = np.einsum("sn,sn->n", shares, below[:, middle]) >= wanted
+        high, low = np.where(enough, middle, high), np.where(enough, low, np.minimum(middle + 1, high))
+    return np.asarray(values[low])
+
+
+def _two_stage_percentile(first: Floats, both: Floats, early: Floats, percentile: float) -> Floats:
+    """As :func:`mixture_percentile`, by one look-up for each share: the share from which each value is enough only falls."""
+    values = np.sort(np.concatenate([first, both]))
+    of_first, of_both = (np.searchsorted(np.sort(s), values, side="right") / len(s) for s in (first, both))
+    wanted = percentile / 100 - 1e-12
+    gap = of_first - of_both
+    needed = np.where(of_both >= wanted, -np.inf, np.inf)
+    np.divide(wanted - of_both, gap, out=needed, where=(gap > 0) & (of_both < wanted))
+    falling = np.minimum.accumulate(needed)
+    return np.asarray(values[np.minimum(np.searchsorted(-falling, -early, side="left"), len(values) - 1)])
+
+
+class _Stages:
+    """Which rows each of the first two members answers, at all levels of both thresholds at once.
+
+    A row in place ``i`` is answered at level ``i`` and beyond; a place past the last level is never answered there.
+    """
+
+    def __init__(self, first: Ints, second: Ints, shape: tuple[int, int]) -> None:
+        self.first, self.n, self.shape = first, len(first), shape
+        self.cell = first * (shape[1] + 1) + second
+
+    def _counts(self, weights: Floats) -> Floats:
+        rows, columns = self.shape[0] + 1, self.shape[1] + 1
+        return np.asarray(np.bincount(self.cell, weights, minlength=rows * columns).reshape(rows, columns) / self.n)
+
+    def shares(self, of_first: Floats, of_second: Floats) -> Floats:
+        """Weighted share that the first and the second member answer, shape (2, n_first, n_second)."""
+        early = np.cumsum(np.bincount(self.first, of_first, minlength=self.shape[0] + 1) / self.n)[:-1]
+        # Rows past level i of the first, and up to level j of the second.
+        passed = _after(self._counts(of_second), axis=0)
+        return np.stack([np.broadcast_to(early[:, None], self.shape), np.cumsum(passed, axis=1)[:, :-1]])
+
+    def last(self, weights: Floats) -> Floats:
+        """Weighted share that neither answers, shape (n_first, n_second)."""
+        return _after(_after(self._counts(weights), axis=0), axis=1)
+
+
+def _after(counts: Floats, axis: int) -> Floats:
+    """For each place but the last, the sum over all later places."""
+    total = counts.sum(axis=axis, keepdims=True) - np.cumsum(counts, axis=axis)
+    return np.asarray(np.delete(total, -1, axis=axis))
+
+
+def _falling(sure: Floats) -> tuple[Ints, Ints, Floats]:
+    """Rows by falling confidence; how many each threshold answers; and the thresholds, ``inf`` first."""
+    order = np.argsort(-sure, kind="stable")
+    falling = sure[order]
+    ends = np.append(np.flatnonzero(np.diff(falling)) + 1, len(sure))
+    return order, np.concatenate([[0], ends]), np.concatenate([[np.inf], falling[ends - 1]])
+
+
+def _levels(sure: Floats, levels: int) -> Floats:
+    """Thresholds between which equally many rows lie, ``inf`` first; the last answers everything."""
+    shares = np.linspace(1, 0, levels)[1:]
+    return np.concatenate([[np.inf], np.unique(np.quantile(sure, shares, method="inverted_cdf"))[::-1]])
+
+
+def _place(sure: Floats, thresholds: Floats) -> Ints:
+    """The first threshold, falling, that a confidence reaches."""
+    return np.searchsorted(-thresholds, -sure, side="left").astype(np.int64)
+
+
+def _prefix(values: NDArray[np.float64], order: Ints) -> Floats:
+    """Sums of the first 0, 1, 2, ... values in an order."""
+    return np.asarray(np.concatenate([[0.0], np.cumsum(values[order])]))
+
+
+def _right(rows: Rows) -> Floats:
+    """Where each member is right, shape (n_members, n_rows), as 0.0 and 1.0."""
+    return np.asarray(rows.said.argmax(axis=1) == rows.y, dtype=np.float64)
+
+
+def _check(votes: Votes, latencies: Mapping[str, Floats]) -> None:
+    if votes.task == "regression":
+        raise InputError("a cascade needs classes to be sure of, and this is a regression: compare votes instead")
+    if unknown := [n for n in votes.names if n not in latencies]:
+        raise InputError(f"the latency of {unknown[0]} is not given: measure it, and pass what latency_samples returns")
+    if len({len(latencies[n]) for n in votes.names}) > 1:
+        raise InputError("members have different numbers of latencies: pass what latency_samples returns")

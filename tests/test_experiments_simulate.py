@@ -1,0 +1,74 @@
+"""Simulation of an arm: members trained and measured once, their ensembles on paper, the real ones beside them."""
+
+from __future__ import annotations
+
+import pytest
+
+from shipworthy import experiments, training
+from shipworthy.experiments.latency_and_memory import measurements_of
+from shipworthy.records import InputError, Prices
+from shipworthy.simulation import member_cost
+
+MEMBERS = ["logistic_regression", "random_forest", "xgboost"]
+
+
+@pytest.fixture(scope="module")
+def arm():
+    """A small arm."""
+    plan = {"queries": 20, "rounds": 1, "warm_up": 5, "batch_sizes": [16], "batch_repeats": 1}
+    return experiments.make_arm("breast_cancer", training={"folds": 3, "max_train_rows": 150}, measuring=plan)
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory):
+    """A bench of its own."""
+    return experiments.Workbench(tmp_path_factory.mktemp("simulate"), notify=[].append)
+
+
+@pytest.fixture(scope="module")
+def simulated(bench, arm):
+    """Three members and the two ensembles that are built of them."""
+    prices = Prices(as_of="2026-01", source="a test", vcpu_hour_usd=0.04, gib_hour_usd=0.005)
+    return experiments.simulate_ensembles(bench, arm, [*MEMBERS, "soft_vote", "stack"], prices=prices)
+
+
+def test_the_vote_on_paper_is_the_vote_that_was_built(simulated, bench, arm):
+    """The subset of the real vote's members has exactly its out-of-fold and test scores; members keep their measured latency."""
+    built = training.load(bench.part(bench.fit_unit(arm, "soft_vote"))).predictions
+    whole = simulated.table.subset(MEMBERS)
+    right = (built.test.argmax(axis=1) == built.test_y).mean()
+    assert simulated.table.names == tuple(MEMBERS)
+    assert simulated.table.test["accuracy"][whole] == right
+    for i, name in enumerate(MEMBERS):
+        alone = member_cost(name, measurements_of(bench, arm, name))
+        assert simulated.table.costs().latency_ms[1 << i] == pytest.approx(alone.latency_ms)
+    assert simulated.model.n_composites == 2
+    assert simulated.table.usd[whole] > simulated.table.usd[1] > 0
+
+
+def test_the_frames_are_about_the_same_table(simulated):
+    """Frontier, sizes, short cuts, worth and cascades agree with each other where they speak of the same ensemble."""
+    front, sizes, ways = simulated.frontier(), simulated.by_size(), simulated.short_cuts(steps=10)
+    assert front["knee"].sum() == 1
+    assert front["latency_ms"].is_monotonic_increasing
+    assert sizes["size"].tolist() == [1, 2, 3]
+    best = sizes.loc[sizes["oof"].idxmin()]
+    assert ways.loc[0, "members"] == best["members"]
+    assert best["oof"] == pytest.approx(front["oof"].min())
+    assert (ways.loc[ways["way"].isin(["top 3", "greedy", "beam"]), "gap_oof"] >= -1e-12).all()
+    loss = simulated.table.test["log_loss"]
+    assert simulated.worth()["gain"].sum() == pytest.approx(loss[0] - loss[-1])
+    cascades = simulated.cascades()
+    assert len(cascades) == 6
+    assert cascades["accuracy"].is_monotonic_decreasing
+    assert simulated.cascades(percentile_ms=0).empty
+    chosen = simulated.within(latency_ms=1e6, memory_mib=1e6)
+    assert " + ".join(chosen.members) == best["members"]
+
+
+def test_what_cannot_be_simulated_is_a_sentence(bench, arm):
+    """An unknown metric, before any work, and a single member are refused."""
+    with pytest.raises(InputError, match="'rmse' cannot be simulated for a binary task"):
+        experiments.simulate_ensembles(bench, arm, ["xgboost"], metric="rmse")
+    with pytest.raises(InputError, match="a simulation needs two members that are trained and measured, not 1"):
+        experiments.simulate_ensembles(bench, arm, ["xgboost"])
