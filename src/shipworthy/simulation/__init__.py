@@ -1,9 +1,9 @@
-"""Ensembles as arithmetic: what members said and what they were measured to cost, turned into what any ensemble of them would do.
+"""Ensembles and queues as arithmetic: what members said and cost, turned into what any ensemble of them would do.
 
-A queue, exactly. Every subset exactly, selections of many members, cascades, what a member is worth, what is not built yet would cost, and the
-front of accuracy against latency and memory. Predictions and measurements in, records out; pure functions; random state is
-passed in.
-What is simulated is not measured: :class:`CostModel` says how far off it was where both exist.
+Every subset exactly, selections of many members, cascades, what a member is worth, what is not built yet would cost, the front
+of accuracy against latency and memory, and the queue of one server. Predictions and measurements in, records out; pure
+functions; random state is passed in. What is simulated is not measured: :class:`CostModel` says how far off it was where both
+exist.
 
 This room does *not* know how a member was trained or measured, how an ensemble is built, or what anybody needs.
 """
