@@ -318,3 +318,18 @@ def test_a_card_is_plain_and_true(name):
     assert (card["train rows"], card["test rows"]) == SIZES[name]
     assert sum(card["share of classes"]["train"].values()) == pytest.approx(1)
     assert datasets.summary(name) == card["summary"]
+
+
+def test_test_rows_of_one_day_of_flights_belong_together():
+    """A resample may not take one flight of a day and leave another: the cluster of each test row is its day."""
+    data = datasets.load("flights", **SMALL)
+    days = flight_dates(data)[data.split.test]
+    assert len(data.split.cluster) == len(data.split.test)
+    pairs = set(zip(days.tolist(), data.split.cluster.tolist(), strict=True))
+    assert len(pairs) == len(set(days)) == len(set(data.split.cluster.tolist())) > 50
+
+
+@pytest.mark.parametrize("name", datasets.names())
+def test_the_task_that_is_stated_is_the_task_of_the_rows(name):
+    """What a study is checked against before anything is read is what is read."""
+    assert datasets.task(name) == datasets.load(name).task

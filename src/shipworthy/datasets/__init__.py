@@ -8,6 +8,7 @@ This room does *not* know any model, metric or study.
 from __future__ import annotations
 
 import importlib
+from dataclasses import replace
 from difflib import get_close_matches
 from functools import cache, lru_cache
 from typing import Any
@@ -142,9 +143,7 @@ def load(name: str, *, seed: int = 0, max_train_rows: int = 0, max_test_rows: in
         traps=rows.traps,
         fingerprint=fingerprint(name),
         row_ids=kept,
-        split=Split(
-            train=np.searchsorted(kept, split.train), test=np.searchsorted(kept, split.test), fold=split.fold, rule=split.rule
-        ),
+        split=replace(split, train=np.searchsorted(kept, split.train), test=np.searchsorted(kept, split.test)),
     )
 
 
