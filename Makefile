@@ -68,7 +68,7 @@ $(stamp): pyproject.toml constraints.txt
 	clear=--clear; \
 	if $(venv) -c '' 2>/dev/null && [ "$$(cat $(stamp) 2>/dev/null)" = "$$here" ]; then clear=; fi; \
 	"$$python" -m venv $$clear .venv || { echo "Python could not make .venv: on Debian and Ubuntu 'apt-get install python3-venv' brings what it needs." >&2; exit 2; }
-	@echo "Installing the pinned packages into .venv: a minute or two, 1.4 GB."
+	@echo "Installing the pinned packages into .venv: a minute or two, 1.6 GB."
 	@$(venv) -m pip install --quiet --disable-pip-version-check --compile --constraint constraints.txt --editable '.[dev]'
 	@printf '%s' "$$here" > $(stamp)
 
