@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import io
 import json
 import re
@@ -222,3 +223,12 @@ def test_committed_notebooks_hold_no_outputs(path):
         if cell["cell_type"] == "code":
             assert cell["outputs"] == []
             assert cell["execution_count"] is None
+
+
+@pytest.mark.parametrize(
+    "room", ["", "candidates", "datasets", "experiments", "feasibility", "measurement", "records", "reporting", "simulation"]
+)
+def test_a_room_offers_what_it_says_it_offers(room):
+    """Every name in ``__all__`` is there: a notebook that asks for it must not be the first to find out."""
+    module = importlib.import_module(f"shipworthy.{room}".rstrip("."))
+    assert [name for name in module.__all__ if not hasattr(module, name)] == []

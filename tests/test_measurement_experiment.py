@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from shipworthy import candidates
@@ -136,3 +137,11 @@ def test_a_candidate_twice_as_slow_is_called_slower():
     assert slow["verdict"] == "slower"
     assert slow["low"] < 2 < slow["high"]
     assert latency_and_memory.latency_pairs(streams(rng, "a")).empty
+
+
+def test_energy_is_an_estimate_from_cpu_seconds():
+    """By hand: 3.6 ms a query are 3.6 CPU seconds a thousand and one CPU hour a million: 1, 4 and 10 Wh at 1, 4 and 10 W."""
+    rows = [("vote", "cpu_ms", "mean", 7.2), ("tree", "cpu_ms", "mean", 3.6), ("tree", "latency_ms", "mean", 9.0)]
+    frame = latency_and_memory.energy(pd.DataFrame(rows, columns=["candidate", "quantity", "statistic", "value"]))
+    assert frame["candidate"].tolist() == ["tree", "vote"]
+    assert frame.iloc[0, 1:].tolist() == [3.6, 1.0, 4.0, 10.0]

@@ -13,6 +13,7 @@ from shipworthy.experiments.feasibility import assess, lab_study
 from shipworthy.experiments.guesses import make_guess, score_compromise, score_furthest, score_ships
 from shipworthy.experiments.latency_and_memory import (
     different_rows,
+    energy,
     latency_pairs,
     measure_latency_and_memory,
     measurements_of,
@@ -43,6 +44,7 @@ __all__ = [
     "compare_accuracy",
     "describe_rows",
     "different_rows",
+    "energy",
     "filling_rows",
     "hear_stakeholders",
     "kinds",

@@ -208,3 +208,31 @@ def latency_pairs(measured: Sequence[Measurement], *, percentile: float = 50.0, 
         verdict = "slower" if ratio.low > 1 else "cannot tell"
         rows.append((other.candidate, fastest.candidate, ratio.value, ratio.low, ratio.high, verdict, floor))
     return pd.DataFrame(rows, columns=columns)
+
+
+def energy(records: pd.DataFrame) -> pd.DataFrame:
+    """CPU seconds of a thousand predictions, and what energy they would be: an estimate from an assumed power, never measured.
+
+    Parameters
+    ----------
+    records : DataFrame
+        As from :func:`measure_latency_and_memory`.
+
+    Returns
+    -------
+    DataFrame
+        One row a candidate, cheapest first: CPU seconds a thousand single queries, and watt-hours a million of them at the low,
+        middle and high power that is assumed of a busy core.
+    """
+    import pandas as pd
+
+    from shipworthy.measurement import watt_hours_per_million
+
+    cpu = records[(records["quantity"] == "cpu_ms") & (records["statistic"] == "mean")].dropna(subset=["value"])
+    rows = []
+    for name, cpu_ms in zip(cpu["candidate"], cpu["value"], strict=True):
+        wh = watt_hours_per_million(float(cpu_ms))
+        # Milliseconds a query are seconds a thousand.
+        rows.append((name, float(cpu_ms), wh.low, wh.value, wh.high))
+    columns = ["candidate", "CPU s per 1,000", "Wh per million, low", "Wh per million", "Wh per million, high"]
+    return pd.DataFrame(rows, columns=columns).sort_values(columns[1], ignore_index=True)
