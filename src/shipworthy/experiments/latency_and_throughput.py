@@ -400,7 +400,8 @@ def under_load(
     told = of_kind("recipes")
     rows, findings = measurement.compare_told(told, truth, measurement.noise_floor(truth)) if told else ((), ())
     searches = {u.candidate: bench.read(u, "rates.json") for u in units if u.kind == "rates" and bench.done(u)}
-    threads = [s for n in names for found in read.get(("threads", n), []) for s in _threads(n, found, len(usable_cores()))]
+    cores = len(usable_cores())
+    threads = [s for n in names for found in read.get(("threads", n), []) for s in measurement.thread_sentences(n, found, cores)]
     portable = of_kind("portability")
     return UnderLoad(
         dataset=arm.dataset,
@@ -423,12 +424,6 @@ def under_load(
         imports=tuple({"candidate": m.candidate, "full_memory_mib": float(np.mean(m.values))} for m in of_kind("imports")),
         missing=tuple(missing),
     )
-
-
-def _threads(name: str, measured: Sequence[Measurement], default: int) -> list[str]:
-    from shipworthy.measurement import thread_sentences
-
-    return thread_sentences(name, measured, default)
 
 
 def _law_row(law: BatchLaw) -> dict[str, Any]:

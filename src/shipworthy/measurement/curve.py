@@ -261,7 +261,9 @@ def thread_sentences(candidate: str, measurements: Sequence[Measurement], defaul
             and m.values
             and c.scenario in {"single_stream", "multi_stream"}
         ):
-            p99.setdefault(c.batch_size, {})[c.threads] = float(np.median([_nearest_rank(v, 99) for v in m.rounds()]))
+            p99.setdefault(c.batch_size, {})[c.threads] = float(
+                np.median([np.percentile(v, 99, method="inverted_cdf") for v in m.rounds()])
+            )
     said = []
     for size, by_threads in sorted(p99.items()):
         if len(by_threads) < 2 or default not in by_threads:
@@ -279,8 +281,3 @@ def thread_sentences(candidate: str, measurements: Sequence[Measurement], defaul
         else:
             said.append(f"{where}: the number of threads makes no difference worth a setting; one leaves the others free.")
     return said
-
-
-def _nearest_rank(values: Sequence[float], q: float) -> float:
-    ordered = sorted(values)
-    return ordered[max(0, math.ceil(q * len(ordered) / 100) - 1)]
