@@ -8,6 +8,8 @@ This room does *not* know any model, metric or study.
 from __future__ import annotations
 
 import importlib
+import pkgutil
+from collections.abc import Mapping
 from difflib import get_close_matches
 from functools import cache, lru_cache
 from typing import Any
@@ -15,11 +17,19 @@ from typing import Any
 import numpy as np
 
 from shipworthy.datasets.rows import Rows
-from shipworthy.records import Dataset, InputError, Split
+from shipworthy.datasets.splits import fixed_split, random_split, time_split
+from shipworthy.records import Dataset, InputError, Split, Task
 
-__all__ = ["describe", "fingerprint", "load", "names", "summary"]
+__all__ = ["describe", "fingerprint", "load", "names", "summary", "task"]
 
-_NAMES = ("breast_cancer", "adult", "flights")
+
+@cache
+def _catalogue() -> Mapping[str, Any]:
+    """The files of this folder that are data sets: they have a summary, a task and a number of rows."""
+    here = (m.name for m in pkgutil.iter_modules(__path__))
+    modules = {name: importlib.import_module(f"{__name__}.{name}") for name in sorted(here)}
+    found = [(m.N_ROWS, name, m) for name, m in modules.items() if hasattr(m, "SUMMARY")]
+    return {name: module for _, name, module in sorted(found, key=lambda entry: entry[:2])}
 
 
 def names() -> tuple[str, ...]:
@@ -27,18 +37,30 @@ def names() -> tuple[str, ...]:
 
     Examples
     --------
-    >>> names()
-    ('breast_cancer', 'adult', 'flights')
+    >>> names()[0], names()[-1]
+    ('breast_cancer', 'flights')
     """
-    return _NAMES
+    return tuple(_catalogue())
 
 
 def _module(name: str) -> Any:
-    if name not in _NAMES:
-        near = get_close_matches(str(name), _NAMES, n=1)
+    if name not in _catalogue():
+        near = get_close_matches(str(name), names(), n=1)
         hint = f"did you mean {near[0]}? " if near else ""
-        raise InputError(f"there is no data set {name!r}; {hint}choose from {', '.join(_NAMES)}")
-    return importlib.import_module(f"{__name__}.{name}")
+        raise InputError(f"there is no data set {name!r}; {hint}choose from {', '.join(names())}")
+    return _catalogue()[name]
+
+
+def task(name: str) -> Task:
+    """What is asked of a data set: binary, multiclass or regression; reads no rows.
+
+    Raises
+    ------
+    InputError
+        If there is no such data set; names those that exist.
+    """
+    chosen: Task = _module(name).TASK
+    return chosen
 
 
 def summary(name: str) -> str:
@@ -56,8 +78,9 @@ def summary(name: str) -> str:
 # not read them again. They are copied before anyone outside sees them.
 @lru_cache(maxsize=2)
 def _rows(name: str) -> Rows:
-    rows: Rows = _module(name).rows()
-    rows.check(name)
+    module = _module(name)
+    rows: Rows = module.rows()
+    rows.check(name, module.N_ROWS)
     return rows
 
 
@@ -104,7 +127,6 @@ def load(name: str, *, seed: int = 0, max_train_rows: int = 0, max_test_rows: in
     >>> data.X.shape, len(data.split.train), len(data.split.test)
     ((271, 30), 100, 171)
     """
-    module = _module(name)
     for field, value, least in (
         ("seed", seed, 0),
         ("max_train_rows", max_train_rows, 0),
@@ -114,7 +136,7 @@ def load(name: str, *, seed: int = 0, max_train_rows: int = 0, max_test_rows: in
         if value < least:
             raise InputError(f"{field} must be at least {least}, not {value}")
     rows = _rows(name)
-    split: Split = module.split(rows, seed=seed, max_train_rows=max_train_rows, max_test_rows=max_test_rows, folds=folds)
+    split = _split(rows, seed=seed, max_train_rows=max_train_rows, max_test_rows=max_test_rows, folds=folds)
     kept = np.sort(np.concatenate([split.train, split.test]))
     y = rows.y[kept]
     y.flags.writeable = False
@@ -134,6 +156,18 @@ def load(name: str, *, seed: int = 0, max_train_rows: int = 0, max_test_rows: in
             train=np.searchsorted(kept, split.train), test=np.searchsorted(kept, split.test), fold=split.fold, rule=split.rule
         ),
     )
+
+
+def _split(rows: Rows, *, seed: int, max_train_rows: int, max_test_rows: int, folds: int) -> Split:
+    """By time where rows have one, else as the source holds rows out, else by chance."""
+    limits: dict[str, Any] = {"max_train_rows": max_train_rows, "max_test_rows": max_test_rows, "folds": folds}
+    limits |= {"seed": seed, "rule": rows.rule}
+    declared = bool(rows.roles.group)
+    if rows.in_test is None:
+        return random_split(rows.strata, rows.order, declared=declared, test_share=rows.test_share, **limits)
+    if rows.roles.time:
+        return time_split(rows.strata, rows.order, rows.in_test, **limits)
+    return fixed_split(rows.strata, rows.order, rows.in_test, declared=declared, **limits)
 
 
 def describe(dataset: Dataset) -> dict[str, Any]:

@@ -19,17 +19,18 @@ if TYPE_CHECKING:
 class Roles:
     """What the columns of a data set mean beyond being features; empty where there is none.
 
-    ``time`` orders the rows; ``group`` names rows that belong together; ``sensitive`` columns may be reported by group;
-    ``personal`` ones never leave the data set (not in a report, a sample or an artefact's example); ``price`` and
-    ``cost`` are money.
+    ``time`` orders the rows and ``group`` names rows that belong together: neither is a feature. ``sensitive`` columns are
+    features that may be reported by group. ``personal`` ones never leave the data set: they are no features, so that no report,
+    sample or artefact can hold a value of them. ``price`` and ``cost`` are features that hold money: one column for the row, or
+    one for each class in the order of the classes (what a choice of that class pays).
     """
 
     time: str = ""
     group: str = ""
     sensitive: tuple[str, ...] = ()
     personal: tuple[str, ...] = ()
-    price: str = ""
-    cost: str = ""
+    price: tuple[str, ...] = ()
+    cost: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
