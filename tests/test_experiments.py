@@ -642,7 +642,7 @@ def test_members_agree_with_themselves(judged):
 
 def test_an_unknown_metric_is_refused_with_those_that_exist(tmp_path):
     """A metric that the task does not have is refused before anything is trained."""
-    with pytest.raises(InputError, match=r"metric: 'rmse' is no metric for binary; choose one of .*roc_auc"):
+    with pytest.raises(InputError, match=r"'rmse' is no metric for binary, the task of breast_cancer; choose one of .*roc_auc"):
         experiments.compare_accuracy(bench_in(tmp_path), make_arm("breast_cancer", training=SMALL), ["prior"], metric="rmse")
     assert list(Path(tmp_path).iterdir()) == []
 

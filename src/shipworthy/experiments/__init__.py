@@ -6,7 +6,7 @@ This package does *not* know how notebooks are executed or studies planned.
 from __future__ import annotations
 
 from shipworthy.experiments.accuracy import compare_accuracy, out_of_fold_scores, paired_gains
-from shipworthy.experiments.arms import Arm, arms_of, make_arm
+from shipworthy.experiments.arms import Arm, arms_of, make_arm, members_of
 from shipworthy.experiments.ensembles import build_ensembles, kinds, member_correlations
 from shipworthy.experiments.feasibility import Assessment, assess, lab_study
 from shipworthy.experiments.latency_and_memory import different_rows, measure_latency_and_memory, samples_of
@@ -33,6 +33,7 @@ __all__ = [
     "make_arm",
     "measure_latency_and_memory",
     "member_correlations",
+    "members_of",
     "out_of_fold_scores",
     "outputs_folder",
     "paired_gains",

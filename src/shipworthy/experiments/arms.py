@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-from shipworthy.records import InputError, MeasuringPlan, Study, TrainingPlan, digest
+from shipworthy.records import InputError, MeasuringPlan, Study, Task, TrainingPlan, digest
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -48,6 +48,65 @@ class Arm:
         """Name of the arm for people."""
         swept = f", {self.factor} = {self.level}" if self.factor else ""
         return f"{self.dataset}, seed {self.seed}{swept}"
+
+
+def task_of(arm: Arm) -> Task:
+    """What is asked of the rows of an arm: binary, multiclass or regression."""
+    from shipworthy import datasets
+
+    return datasets.task(arm.dataset)
+
+
+def members_in(arm: Arm, name: str) -> tuple[str, ...]:
+    """The members of a candidate in the task of an arm; empty for what is no ensemble of models."""
+    from shipworthy import candidates
+
+    return candidates.get(name).members_for(task_of(arm))
+
+
+def members_of(arm: Arm, names: Sequence[str]) -> list[str]:
+    """The members of some ensembles in the task of an arm, each once.
+
+    Parameters
+    ----------
+    arm : Arm
+    names : sequence of str
+
+    Returns
+    -------
+    list of str
+    """
+    return list(dict.fromkeys(m for name in names for m in members_in(arm, name)))
+
+
+def check_candidate(name: str, task: Task, dataset: str) -> None:
+    """Refuse a candidate that cannot do a task.
+
+    Raises
+    ------
+    InputError
+        Naming those that can.
+    """
+    from shipworthy import candidates
+
+    if task not in candidates.get(name).tasks:
+        able = ", ".join(n for n in candidates.names() if task in candidates.get(n).tasks)
+        raise InputError(f"{name} cannot do {task}, the task of {dataset}; these can: {able}")
+
+
+def check_metric(metric: str, task: Task, dataset: str) -> None:
+    """Refuse a metric that a task does not have.
+
+    Raises
+    ------
+    InputError
+        Naming the metrics that it has.
+    """
+    from shipworthy.measurement import accuracy
+
+    known = accuracy.metrics_for(task)
+    if metric not in known:
+        raise InputError(f"{metric!r} is no metric for {task}, the task of {dataset}; choose one of {', '.join(known)}")
 
 
 def sentence(error: ValidationError, where: str) -> str:

@@ -21,7 +21,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from shipworthy.experiments.arms import Arm
+from shipworthy.experiments.arms import Arm, members_in
 from shipworthy.records import Dataset, InputError, Study, TrainingPlan, digest
 
 PARTS = "parts"
@@ -173,10 +173,10 @@ class Workbench:
 
     def fit_unit(self, arm: Arm, candidate: str) -> Unit:
         """The unit that trains a candidate, or assembles it from the units of its members."""
-        from shipworthy import candidates, datasets
+        from shipworthy import datasets
         from shipworthy.measurement.machine import library_versions
 
-        members = tuple(self.fit_unit(arm, m).identity for m in candidates.get(candidate).members)
+        members = tuple(self.fit_unit(arm, m).identity for m in members_in(arm, candidate))
         rows = (datasets.fingerprint(arm.dataset), *astuple(arm.training), sorted(library_versions().items()))
         return self._unit("assemble" if members else "train", arm.as_trained(), candidate, *rows, members)
 

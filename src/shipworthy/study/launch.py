@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from shipworthy import notebooks
-from shipworthy.experiments.arms import arms_of
+from shipworthy.experiments.arms import arms_of, check_candidate, check_metric
 from shipworthy.experiments.feasibility import assess
 from shipworthy.experiments.workbench import FAILURES, PARTS, PLAN_FILE, Workbench, as_json, package_digest, write_json
 from shipworthy.records import InputError, Study
@@ -96,15 +96,15 @@ def _check_rows(study: Study) -> None:
     InputError
         From the data set, naming what cannot be.
     """
-    from shipworthy import candidates, datasets
+    from shipworthy import datasets
 
     for arm in arms_of(study):
         plan = arm.training
         rows = {"max_train_rows": plan.max_train_rows, "max_test_rows": plan.max_test_rows, "folds": plan.folds}
         dataset = datasets.load(arm.dataset, seed=arm.seed, **rows)
+        check_metric(study.metric, dataset.task, arm.dataset)
         for name in study.candidates:
-            if dataset.task not in candidates.get(name).tasks:
-                raise InputError(f"{name} cannot do {dataset.task}, the task of {arm.dataset}; leave it or the data set out")
+            check_candidate(name, dataset.task, arm.dataset)
 
 
 def _write_plan(folder: Path, workers: int) -> None:

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from shipworthy.experiments.accuracy import accuracy_units
-from shipworthy.experiments.arms import Arm, arms_of
+from shipworthy.experiments.arms import Arm, arms_of, members_in
 from shipworthy.experiments.workbench import Unit, Workbench
 from shipworthy.records import Study
 
@@ -122,13 +122,11 @@ class Plan:
         return (*(s for chain in self.chains for s in chain), *self.exclusive, self.last)
 
 
-def _with_members(names: Iterable[str]) -> list[str]:
-    """The names and, before each ensemble, its members."""
-    from shipworthy import candidates
-
+def _with_members(arm: Arm, names: Iterable[str]) -> list[str]:
+    """The names and, before each ensemble, its members in the task of the arm."""
     ordered: dict[str, None] = {}
     for name in names:
-        for member in (*candidates.get(name).members, name):
+        for member in (*members_in(arm, name), name):
             ordered[member] = None
     return list(ordered)
 
@@ -151,17 +149,15 @@ def plan_study(bench: Workbench, study: Study) -> Plan:
     InputError
         If the study sweeps what cannot be swept.
     """
-    from shipworthy import candidates
-
     names = list(study.candidates)
-    everything = _with_members(names)
-    ensembles = [n for n in everything if candidates.get(n).members]
-    singles = [n for n in everything if n not in ensembles]
     chains: dict[str, tuple[Step, ...]] = {}
     exclusive: list[Step] = []
     seconds: dict[str, float] = {}
     for arm in arms_of(study):
         trained = arm.as_trained()
+        everything = _with_members(arm, names)
+        ensembles = [n for n in everything if members_in(arm, n)]
+        singles = [n for n in everything if n not in ensembles]
         there = {"seed": arm.seed, "run_folder": str(bench.folder.resolve()), **asdict(arm.training)}
         rows = {"dataset": arm.dataset, **there, "factor": trained.factor, "level": trained.level}
         judged = {"metric": study.metric, "confidence": study.confidence}
@@ -187,8 +183,6 @@ def plan_study(bench: Workbench, study: Study) -> Plan:
 
 def expected_seconds(unit: Unit) -> float:
     """What a unit should take on the machine that the figures above were measured on."""
-    from shipworthy import candidates
-
     arm = unit.arm
     rows = (arm.training.max_train_rows or 30_000) / 8000
     small = arm.dataset == "breast_cancer"
@@ -200,7 +194,7 @@ def expected_seconds(unit: Unit) -> float:
     if unit.kind == "accuracy":
         return 0.05 if small else 0.3 * (arm.training.max_test_rows or 40_000) / 10_000
     if unit.kind == "measure":
-        members = candidates.get(unit.candidate).members
+        members = members_in(arm, unit.candidate)
         query_ms = sum(QUERY_MS.get(m, 2.0) for m in members or (unit.candidate,)) * (1.2 if members else 1.0)
         query_ms *= NUMBERS_ONLY if small else 1.0
         return CHILD_S + arm.measuring.queries / arm.measuring.rounds * query_ms / 1000

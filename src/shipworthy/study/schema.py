@@ -8,15 +8,17 @@ from __future__ import annotations
 import difflib
 import json
 import re
+from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 
-from shipworthy.experiments.arms import arms_of, sentence
-from shipworthy.records import InputError, Study, digest
+from shipworthy.experiments.arms import arms_of, check_candidate, check_metric, sentence
+from shipworthy.records import InputError, Study, Task, digest
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 LARGEST_FILE = 1_000_000
@@ -211,13 +213,25 @@ def _problems(study: Study) -> list[tuple[tuple[Any, ...], str]]:
     found += [(("sweep", f), "names a value twice; name it once") for f, v in study.sweep.items() if len(set(v)) < len(v)]
     if not found:
         check(("sweep",), lambda: arms_of(study))
+        _check_tasks(study, check)
     return found
+
+
+def _check_tasks(study: Study, check: Callable[[tuple[Any, ...], Callable[[], None]], None]) -> None:
+    """Hold metric and candidates to the task of each data set."""
+    from shipworthy import datasets
+
+    for name in study.datasets:
+        task = datasets.task(name)
+        check(("metric",), partial(check_metric, study.metric, task, name))
+        for index, candidate in enumerate(study.candidates):
+            check(("candidates", index), partial(check_candidate, candidate, task, name))
 
 
 def _metrics() -> tuple[str, ...]:
     from shipworthy.measurement import accuracy
 
-    return accuracy.metrics_for("binary")
+    return tuple(dict.fromkeys(m for task in get_args(Task) for m in accuracy.metrics_for(task)))
 
 
 def as_yaml(study: Study) -> str:
