@@ -12,13 +12,15 @@ import pkgutil
 from collections.abc import Mapping
 from difflib import get_close_matches
 from functools import cache, lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from shipworthy.datasets.own_files import read_own_file
 from shipworthy.datasets.rows import Rows
 from shipworthy.datasets.splits import fixed_split, random_split, time_split
-from shipworthy.records import Dataset, InputError, Split, Task
+from shipworthy.records import DataFile, Dataset, InputError, Split, Task, digest
 
 __all__ = ["describe", "fingerprint", "load", "names", "summary", "task"]
 
@@ -51,19 +53,19 @@ def _module(name: str) -> Any:
     return _catalogue()[name]
 
 
-def task(name: str) -> Task:
-    """What is asked of a data set: binary, multiclass or regression; reads no rows.
+def task(name: str | DataFile) -> Task:
+    """What is asked of a data set: binary, multiclass or regression; reads no rows, but those of somebody's own file.
 
     Raises
     ------
     InputError
         If there is no such data set; names those that exist.
     """
-    chosen: Task = _module(name).TASK
+    chosen: Task = _rows(name, _stamp(name)).task if isinstance(name, DataFile) else _module(name).TASK
     return chosen
 
 
-def summary(name: str) -> str:
+def summary(name: str | DataFile) -> str:
     """One sentence about a data set; reads no rows.
 
     Raises
@@ -71,39 +73,64 @@ def summary(name: str) -> str:
     InputError
         If there is no such data set; names those that exist.
     """
+    if isinstance(name, DataFile):
+        return f"Your own file {Path(name.file).name}: what is {name.target}?"
     return str(_module(name).SUMMARY)
+
+
+def _stamp(name: str | DataFile) -> tuple[int, ...]:
+    """What changes when somebody's own file is written again; empty for what comes with a package."""
+    if not isinstance(name, DataFile) or not Path(name.file).is_file():
+        return ()
+    found = Path(name.file).stat()
+    return found.st_mtime_ns, found.st_size
 
 
 # The largest table is 60 MB: the two that were used last stay, so that a notebook which turns from one seed to the next does
 # not read them again. They are copied before anyone outside sees them.
 @lru_cache(maxsize=2)
-def _rows(name: str) -> Rows:
+def _rows(name: str | DataFile, stamp: tuple[int, ...]) -> Rows:  # noqa: ARG001 - the stamp is there for the cache
+    if isinstance(name, DataFile):
+        rows = read_own_file(name)
+        rows.check(name.name)
+        return rows
     module = _module(name)
-    rows: Rows = module.rows()
-    rows.check(name, module.N_ROWS)
-    return rows
+    found: Rows = module.rows()
+    found.check(name, module.N_ROWS)
+    return found
 
 
-@cache
-def fingerprint(name: str) -> str:
+def fingerprint(name: str | DataFile) -> str:
     """16 hex digits of SHA-256 over the column names, values and target of all rows of a data set.
 
-    It depends on neither seed nor sample, nor on the versions of pandas and NumPy. Reads the rows once in a process.
+    It depends on neither seed nor sample, nor on the versions of pandas and NumPy. Reads the rows once in a process. For
+    somebody's own file it also covers what decides the split: time, groups, and the share that is held out.
 
     Raises
     ------
     InputError
         If there is no such data set; names those that exist.
     """
-    return _rows(name).fingerprint()
+    return _fingerprint(name, _stamp(name))
 
 
-def load(name: str, *, seed: int = 0, max_train_rows: int = 0, max_test_rows: int = 0, folds: int = 5) -> Dataset:
+@cache
+def _fingerprint(name: str | DataFile, stamp: tuple[int, ...]) -> str:
+    rows = _rows(name, stamp)
+    content = rows.fingerprint()
+    if not isinstance(name, DataFile):
+        return content
+    held_out = () if rows.in_test is None else tuple(rows.in_test.tolist())
+    return digest(content, tuple(rows.order.tolist()), held_out, name.test_share, name.time, name.group)
+
+
+def load(name: str | DataFile, *, seed: int = 0, max_train_rows: int = 0, max_test_rows: int = 0, folds: int = 5) -> Dataset:
     """Load a data set with its split.
 
     Parameters
     ----------
-    name : str
+    name : str or DataFile
+        A name from :func:`names`, or somebody's own file.
     seed : int
         Of the split where it is random, and of the samples.
     max_train_rows, max_test_rows : int
@@ -135,13 +162,13 @@ def load(name: str, *, seed: int = 0, max_train_rows: int = 0, max_test_rows: in
     ):
         if value < least:
             raise InputError(f"{field} must be at least {least}, not {value}")
-    rows = _rows(name)
+    rows = _rows(name, _stamp(name))
     split = _split(rows, seed=seed, max_train_rows=max_train_rows, max_test_rows=max_test_rows, folds=folds)
     kept = np.sort(np.concatenate([split.train, split.test]))
     y = rows.y[kept]
     y.flags.writeable = False
     return Dataset(
-        name=name,
+        name=name.name if isinstance(name, DataFile) else name,
         X=rows.X.iloc[kept].reset_index(drop=True),
         y=y,
         task=rows.task,
@@ -155,6 +182,7 @@ def load(name: str, *, seed: int = 0, max_train_rows: int = 0, max_test_rows: in
         split=Split(
             train=np.searchsorted(kept, split.train), test=np.searchsorted(kept, split.test), fold=split.fold, rule=split.rule
         ),
+        guesses=rows.guesses,
     )
 
 
@@ -186,7 +214,7 @@ def describe(dataset: Dataset) -> dict[str, Any]:
     missing = dataset.X.isna().mean()
     return {
         "name": dataset.name,
-        "summary": summary(dataset.name),
+        "summary": summary(dataset.name) if dataset.name in names() else dataset.provenance,
         "task": dataset.task,
         "train rows": len(dataset.split.train),
         "test rows": len(dataset.split.test),

@@ -10,7 +10,7 @@ This module does *not* know how anything is loaded, fitted, timed, judged or dra
 from __future__ import annotations
 
 from shipworthy.records.candidates import Candidate, Costs, Ingredients, Trained
-from shipworthy.records.data import Dataset, Predictions, Roles, Split
+from shipworthy.records.data import DataFile, Dataset, Predictions, Roles, Split
 from shipworthy.records.measurements import Conditions, Interval, Measurement, PercentileBound, Record
 from shipworthy.records.quantities import QUANTITIES, Quantity
 from shipworthy.records.study import MeasuringPlan, Prices, Requirement, Scenario, Study, TrainingPlan
@@ -38,6 +38,7 @@ __all__ = [
     "Comparison",
     "Conditions",
     "Costs",
+    "DataFile",
     "Dataset",
     "Estimator",
     "Floats",

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 import numpy as np
 from annotated_types import Ge, Gt, Le, Lt, MinLen
 
+from shipworthy.records.data import DataFile
 from shipworthy.records.quantities import QUANTITIES
 from shipworthy.records.terms import FORBID_UNKNOWN, Floats, ScenarioName, Statistic
 
@@ -132,7 +133,8 @@ class Study:
     """The whole question in one object.
 
     ``sweep`` names fields of :class:`TrainingPlan` or :class:`MeasuringPlan` and lists the values to try; every combination
-    is an arm of its own, and the one table of results has a row for each.
+    is an arm of its own, and the one table of results has a row for each. ``datasets`` are names; those of somebody's own files
+    are described in ``files``.
     """
 
     __pydantic_config__ = FORBID_UNKNOWN
@@ -149,4 +151,5 @@ class Study:
     prices: Prices
     training: TrainingPlan = TrainingPlan()
     measuring: MeasuringPlan = MeasuringPlan()
+    files: tuple[DataFile, ...] = ()
     sweep: dict[str, Annotated[tuple[int | float, ...], MinLen(1)]] = field(default_factory=dict)

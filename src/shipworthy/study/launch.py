@@ -101,7 +101,7 @@ def _check_rows(study: Study) -> None:
     for arm in arms_of(study):
         plan = arm.training
         rows = {"max_train_rows": plan.max_train_rows, "max_test_rows": plan.max_test_rows, "folds": plan.folds}
-        dataset = datasets.load(arm.dataset, seed=arm.seed, **rows)
+        dataset = datasets.load(arm.rows, seed=arm.seed, **rows)
         check_metric(study.metric, dataset.task, arm.dataset)
         for name in study.candidates:
             check_candidate(name, dataset.task, arm.dataset)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import difflib
 import json
-import re
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
@@ -18,9 +17,9 @@ from typing import Any, get_args
 import yaml
 
 from shipworthy.experiments.arms import arms_of, check_candidate, check_metric, sentence
-from shipworthy.records import InputError, Study, Task, digest
+from shipworthy.experiments.own_files import LISTS, NAME, named
+from shipworthy.records import DataFile, InputError, Study, Task, digest
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 LARGEST_FILE = 1_000_000
 
 
@@ -169,13 +168,16 @@ def parse_study(text: str, where: str) -> Study:
     from pydantic import TypeAdapter, ValidationError
 
     root, values = _compose(text, where)
+    files = _describe_files(values, where, root)
     try:
         # Through JSON, in which lists are lists and keys are text: strict validation then refuses "5" for 5.
         # As bytes: half a surrogate pair is refused here, as a UnicodeEncodeError.
         study: Study = TypeAdapter(Study).validate_json(json.dumps(values, ensure_ascii=False).encode(), strict=True)
     except ValidationError as error:
         place = tuple(error.errors(include_url=False)[0]["loc"])
-        raise InputError(sentence(error, f"{where}, line {_line_of(root, place)}")) from None
+        said = sentence(error, f"{where}, line {_line_of(root, _as_written(place, files))}")
+        shown, meant = (".".join(str(p) for p in which) for which in (place, _as_written(place, files)))
+        raise InputError(said.replace(f" {shown} ", f" {meant} ", 1)) from None
     except (TypeError, ValueError) as error:
         raise InputError(f"{where}: holds a value that is no text, number, list or field ({error}); write it plainly") from None
     for field, problem in _problems(study):
@@ -183,11 +185,49 @@ def parse_study(text: str, where: str) -> Study:
     return study
 
 
+def _describe_files(values: dict[str, Any], where: str, root: yaml.Node) -> list[int]:
+    """Take the files described among the data sets out into ``files``; returns the place in ``datasets`` of each."""
+    entries = values.get("datasets")
+    if not isinstance(entries, list) or not any(isinstance(e, dict) for e in entries):
+        return []
+    places, described = [], list(values.get("files") or [])
+    for place, entry in enumerate(entries):
+        if not isinstance(entry, dict):
+            continue
+        line = _line_of(root, ("datasets", place))
+        for field in ("file", "target"):
+            if not isinstance(entry.get(field), str) or not entry[field]:
+                raise InputError(
+                    f"{where}, line {line}: datasets.{place}.{field} is missing or no text; give the {field} of your file"
+                )
+        one: dict[str, Any] = {k: [v] if k in LISTS and isinstance(v, str) else v for k, v in entry.items()}
+        # A path is meant as seen from the study file, and must be found from anywhere afterwards.
+        one["file"] = str((Path(where).parent / entry["file"]).resolve())
+        try:
+            one["name"] = named(DataFile(file=one["file"], target=one["target"], name=str(entry.get("name", "")))).name
+        except InputError as error:
+            raise InputError(f"{where}, line {line}: datasets.{place}: {error}") from None
+        entries[place] = one["name"]
+        places.append(place)
+        described.append(one)
+    values["files"] = described
+    return places
+
+
+def _as_written(place: tuple[Any, ...], files: list[int]) -> tuple[Any, ...]:
+    """The place of a field in the study as it was written, where files are described among the data sets."""
+    if len(place) > 1 and place[0] == "files" and isinstance(place[1], int) and place[1] < len(files):
+        return ("datasets", files[place[1]], *place[2:])
+    return place
+
+
 def _problems(study: Study) -> list[tuple[tuple[Any, ...], str]]:
     """What the types cannot see: names that do not exist, repeats, and things that contradict each other."""
     from shipworthy import candidates, datasets, feasibility
 
     found: list[tuple[tuple[Any, ...], str]] = []
+
+    own = {f.name for f in study.files}
 
     def check(field: tuple[Any, ...], attempt: Any) -> None:
         try:
@@ -198,7 +238,7 @@ def _problems(study: Study) -> list[tuple[tuple[Any, ...], str]]:
     if not NAME.fullmatch(study.name):
         found.append((("name",), f"{study.name!r:.80} cannot name a folder; use letters, digits, _ and - (64 at most)"))
     for index, name in enumerate(study.datasets):
-        check(("datasets", index), lambda name=name: datasets.summary(name))
+        check(("datasets", index), lambda name=name: None if name in own else datasets.summary(name))
     for index, name in enumerate(study.candidates):
         check(("candidates", index), lambda name=name: candidates.get(name))
     repeated = [f for f in ("datasets", "candidates", "seeds") if len(set(getattr(study, f))) < len(getattr(study, f))]
@@ -221,7 +261,8 @@ def _check_tasks(study: Study, check: Callable[[tuple[Any, ...], Callable[[], No
     """Hold metric and candidates to the task of each data set."""
     from shipworthy import datasets
 
-    for name in study.datasets:
+    # What a file asks is known only when it is read, which a run does before it writes anything.
+    for name in (n for n in study.datasets if n not in {f.name for f in study.files}):
         task = datasets.task(name)
         check(("metric",), partial(check_metric, study.metric, task, name))
         for index, candidate in enumerate(study.candidates):
