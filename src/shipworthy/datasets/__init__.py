@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from shipworthy.datasets.checks import check_rows
 from shipworthy.datasets.own_files import read_own_file
 from shipworthy.datasets.rows import Rows
 from shipworthy.datasets.splits import fixed_split, random_split, time_split
@@ -115,6 +116,11 @@ def fingerprint(name: str | DataFile) -> str:
 
 
 @cache
+def _checks(name: str | DataFile, stamp: tuple[int, ...]) -> tuple[str, ...]:
+    return check_rows(_rows(name, stamp))
+
+
+@cache
 def _fingerprint(name: str | DataFile, stamp: tuple[int, ...]) -> str:
     rows = _rows(name, stamp)
     content = rows.fingerprint()
@@ -183,6 +189,7 @@ def load(name: str | DataFile, *, seed: int = 0, max_train_rows: int = 0, max_te
             train=np.searchsorted(kept, split.train), test=np.searchsorted(kept, split.test), fold=split.fold, rule=split.rule
         ),
         guesses=rows.guesses,
+        checks=_checks(name, _stamp(name)),
     )
 
 

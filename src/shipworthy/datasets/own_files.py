@@ -104,7 +104,7 @@ def _target(path: Path, column: pd.Series[Any], source: DataFile) -> tuple[NDArr
     name, values = source.target, column.unique()
     numeric = column.dtype.kind in "iuf"
     if len(values) < 2:
-        shown = "one value" if name in source.personal else f"only {values[0]!r:.60}"
+        shown = "one value" if name in source.personal else f"only {column.tolist()[0]!r:.60}"
         raise InputError(
             f"{path}: the target {name!r} holds {shown}, so there is nothing to predict; give other rows or a target"
         )
