@@ -37,6 +37,8 @@ class ReportContent:
         What failed or is absent, a sentence each.
     timings : mapping of str to float
         Seconds by what they were spent on, for example ``{"training": 60.0, "measuring": 90.0}``.
+    datasets : sequence of mapping
+        As from :func:`~shipworthy.reporting.cards.dataset_facts`.
     """
 
     study: Study
@@ -48,6 +50,7 @@ class ReportContent:
     environment: Mapping[str, Any]
     missing: Sequence[str]
     timings: Mapping[str, float] = field(default_factory=dict)
+    datasets: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -19,6 +19,7 @@ from shipworthy.experiments.feasibility import assess
 from shipworthy.experiments.workbench import FAILURES, PARTS, PLAN_FILE, Workbench, as_json, package_digest, write_json
 from shipworthy.records import InputError, Study
 from shipworthy.study.folder import (
+    CARDS_FILE,
     ENVIRONMENT_FILE,
     STUDY_FILE,
     Run,
@@ -88,16 +89,17 @@ def _readable(run: Run) -> bool:
     return True
 
 
-def _check_rows(study: Study) -> None:
-    """Refuse, before anything is written, rows and folds that a data set cannot be split into.
+def _check_rows(study: Study) -> list[dict[str, Any]]:
+    """What each data set is, for its card; refused, before anything is written, is what cannot be split, asked or scored.
 
     Raises
     ------
     InputError
         From the data set, naming what cannot be.
     """
-    from shipworthy import datasets
+    from shipworthy import datasets, reporting
 
+    cards: dict[str, dict[str, Any]] = {}
     for arm in arms_of(study):
         plan = arm.training
         rows = {"max_train_rows": plan.max_train_rows, "max_test_rows": plan.max_test_rows, "folds": plan.folds}
@@ -105,6 +107,9 @@ def _check_rows(study: Study) -> None:
         check_metric(study.metric, dataset.task, arm.dataset)
         for name in study.candidates:
             check_candidate(name, dataset.task, arm.dataset)
+        if arm.dataset not in cards:
+            cards[arm.dataset] = reporting.dataset_facts(dataset)
+    return list(cards.values())
 
 
 def _write_plan(folder: Path, workers: int) -> None:
@@ -183,10 +188,11 @@ def run_study(
     # A chain a data set and seed: more workers than chains would have nothing to do.
     chosen = min(chosen, len(arms_of(question)))
     now = datetime.now(UTC)
-    _check_rows(question)
+    cards = _check_rows(question)
     folder, _ = find_or_make(question, outputs, fresh=fresh, now=now)
     with locked(folder):
         write_atomically(folder / STUDY_FILE, as_yaml(question))
+        write_atomically(folder / CARDS_FILE, as_json(cards))
         (folder / PARTS).mkdir(exist_ok=True)
         _write_plan(folder, chosen)
         bench = Workbench(folder, notify=lambda _sentence: None)
