@@ -340,7 +340,7 @@ def test_records_become_rows_of_their_arm(tmp_path):
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"dataset": "breast"}, r"there is no data set 'breast'.*choose from breast_cancer, adult, flights"),
+        ({"dataset": "breast"}, r"there is no data set 'breast'.*choose from breast_cancer, digits"),
         ({"candidates": ["xgbost"]}, r"there is no candidate 'xgbost'; did you mean xgboost\? choose from prior, .*stack"),
         ({"seed": -1}, r"seed must be a whole number from 0 to 2147483647, not -1"),
         ({"seed": 2**31}, r"seed must be a whole number"),
