@@ -14,6 +14,7 @@ from shipworthy import candidates, datasets, experiments
 from shipworthy.datasets import plain_tables
 from shipworthy.experiments.own_files import own_file
 from shipworthy.records import DataFile, InputError
+from shipworthy.study.plan import LOAD, plan_study
 from shipworthy.study.schema import as_yaml, parse_study, read_study
 
 HOSTILE = "</script><script>alert(1)</script>"
@@ -319,3 +320,30 @@ def test_a_file_is_trained_and_scored_like_any_data_set(save, tmp_path, monkeypa
     assert scores.loc["logistic_regression", "log_loss"] < scores.loc["prior", "log_loss"]
     assert HOSTILE in bench.dataset(arm).X
     assert "binary" in candidates.get("prior").tasks
+
+
+def test_an_own_file_is_put_under_load_by_its_name_in_a_study(save, tmp_path):
+    """The notebook of latency and throughput finds the study's file by name, as training does, and the path when alone."""
+    path = save(table()).file
+    text = STUDY.format(line="personal: who").replace("[prior]", "[prior, soft_vote]") + "load: {candidates: [soft_vote]}\n"
+    (tmp_path / "my.yaml").write_text(text, encoding="utf-8")
+    study = read_study(str(tmp_path / "my.yaml"))
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "study.yaml").write_text(as_yaml(study), encoding="utf-8")
+    bench = experiments.Workbench(folder, notify=lambda _: None)
+    asked = {"candidates": ["soft_vote"], "training": {}, "factor": "", "level": "", "load": study.load, "rate_per_s": 1.0}
+    arm, _, _ = experiments.open_load(bench, "mine", 0, **asked)
+    assert arm.source == study.files[0]
+    loaded = [s.arm for s in plan_study(bench, study).exclusive if s.notebook == LOAD]
+    assert [a.source for a in loaded] == [None, study.files[0]]
+    alone = experiments.Workbench(tmp_path, notify=lambda _: None)
+    arm, _, _ = experiments.open_load(alone, path, 0, roles={"target": ["late"], "personal": ["who"]}, **asked)
+    assert (arm.dataset, arm.source.personal) == ("mine", ("who",))
+
+
+def test_a_notebook_without_roles_says_how_a_file_is_studied(save):
+    """The judging of several data sets takes names alone, and names the remedy."""
+    limits = {"p99_limit_ms": 1.0, "memory_limit_mib": 1.0, "queries_per_s": 1.0, "smallest_useful_gain": 0.1}
+    with pytest.raises(InputError, match=r"datasets names the file .*mine\.csv; describe it in a study"):
+        experiments.lab_study(datasets=[save(table()).file], candidates=["prior"], seeds=[0], **limits)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,8 +15,9 @@ from sklearn.model_selection import PredefinedSplit
 
 from shipworthy import artefacts, candidates, datasets, experiments, training
 from shipworthy.experiments.arms import check_candidate, check_metric
+from shipworthy.experiments.money import answers_of
 from shipworthy.measurement import accuracy
-from shipworthy.records import Costs, Ingredients, InputError
+from shipworthy.records import HOURS_A_MONTH, Costs, Economics, Ingredients, InputError
 from shipworthy.study.schema import parse_study
 
 SAMPLES = {
@@ -225,3 +227,62 @@ def test_from_training_to_verdict_in_every_task(dataset, metric, tmp_path, monke
     sign = 1 if metric == "accuracy" else -1
     assert verdict.comparisons[0].gain.value == pytest.approx(sign * (value["soft_vote"] - value[baseline]))
     assert set(scores["candidate"]) == set(names)
+
+
+def test_data_sets_without_a_metric_in_common_are_no_one_study():
+    """Whichever metric is named, it would be wrong for one of them; the remedy is to part them."""
+    text = STUDY.format(dataset="breast_cancer, diamonds", metric="rmse", candidates="prior")
+    with pytest.raises(InputError, match="line 5: metric: no metric fits the tasks of all data sets here; give each"):
+        parse_study(text.replace("name: breast_cancer, diamonds", "name: both"), "my.yaml")
+
+
+def test_who_values_what_a_task_has_not_is_heard_to_have_no_ranking(tmp_path, monkeypatch):
+    """A regression has no ROC AUC: research has no ranking, its veto is undecided, and latency alone decides."""
+    monkeypatch.setenv("SHIPWORTHY_OUTPUTS", str(tmp_path))
+    bench = experiments.Workbench.open()
+    weights = {"research": {"roc_auc": 1.0}, "product": {"latency_ms": 1.0}, "ML engineering": {}}
+    limits = {"p99_limit_ms": 1000.0, "memory_limit_mib": 2000.0, "worst_roc_auc": 0.6}
+    given = {"candidates": ["prior", "ridge"], "seeds": [0], "weights": weights, **limits}
+    rows = experiments.TrainingPlan(max_train_rows=200, max_test_rows=100, folds=2)
+    study = experiments.stakeholder_study(datasets=["diamonds"], training=rows, **given)
+    assert study.metric == "rmse"
+    few = experiments.MeasuringPlan(queries=20, rounds=1, warm_up=0, batch_sizes=(8,), batch_repeats=1)
+    (hearing,) = experiments.hear_stakeholders(bench, experiments.assess(bench, replace(study, measuring=few)))
+    assert hearing.stakeholders == ("product",)
+    assert "research values roc_auc, measured of no candidate, so has no ranking here." in hearing.notes
+    undecided = {(v.stakeholder, v.outcome) for v in hearing.vetoes if v.requirement == "better than guessing"}
+    assert undecided == {("ML engineering", "undecided")}
+    with pytest.raises(InputError, match="tasks that have no metric in common"):
+        experiments.stakeholder_study(datasets=["diamonds", "adult"], **given)
+
+
+@pytest.mark.parametrize(("dataset", "task", "outcomes"), [("diamonds", "regression", 1), ("digits", "multiclass", 11)])
+def test_money_counts_answers_by_the_rules_of_the_task(dataset, task, outcomes, tmp_path, monkeypatch):
+    """A regression is paid by its absolute error, several classes by the true class; each stands among its own public tasks."""
+    monkeypatch.setenv("SHIPWORTHY_OUTPUTS", str(tmp_path))
+    bench = experiments.Workbench.open()
+    metric = {"regression": "rmse", "multiclass": "log_loss"}[task]
+    names = ["prior", "decision_tree", "random_forest", "soft_vote"]
+    limits = {"p99_limit_ms": 1000.0, "memory_limit_mib": 2000.0, "queries_per_s": 0.001, "smallest_useful_gain": 0.001}
+    study = experiments.lab_study(
+        datasets=[dataset],
+        candidates=names,
+        seeds=[0],
+        metric=metric,
+        training=experiments.TrainingPlan(max_train_rows=200, max_test_rows=100, folds=2),
+        measuring=experiments.MeasuringPlan(queries=20, rounds=1, warm_up=0, batch_sizes=(8,), batch_repeats=1),
+        **limits,
+    )
+    economics = Economics(correct_usd=(0.01,), wrong_usd=(0.02,), absolute_error_usd=(0.001,), draws=200)
+    found = experiments.assess(bench, replace(study, economics=economics))
+    (money,) = found.money
+    assert [p["task_type"] for p in money["public"]] == [task]
+    arm = experiments.arms_of(study)[0]
+    said = {n: training.load(bench.part(bench.fit_unit(arm, n))).predictions for n in names}
+    answers = answers_of(said, bench.dataset(arm).classes, economics, np.random.default_rng(0))
+    assert {len(a.outcomes) for a in answers.values()} == {outcomes}
+    earned = found.records[found.records["quantity"] == "answers_usd_month"].set_index("candidate")["value"]
+    rates = np.array([-0.001]) if task == "regression" else np.array([0.01, *[-0.02] * 10])
+    month = study.traffic_queries_s * 3600 * HOURS_A_MONTH
+    for name in names:
+        assert earned[name] == pytest.approx(month * float(answers[name].shares @ rates))

@@ -25,6 +25,7 @@ from shipworthy.experiments.latency_and_throughput import (
     under_load,
 )
 from shipworthy.experiments.money import money_of_place
+from shipworthy.experiments.own_files import ENDINGS
 from shipworthy.experiments.workbench import Workbench, nan_for_null, record_rows
 from shipworthy.records import (
     QUANTITIES,
@@ -112,6 +113,9 @@ def lab_study(
     except ValidationError as error:
         raise InputError(sentence(error, "parameters")) from None
     for dataset in checked.datasets:
+        if dataset.lower().endswith(ENDINGS):
+            remedy = "describe it in a study (README, `Your own data`) and run that"
+            raise InputError(f"parameters: datasets names the file {dataset}; {remedy}")
         arm = make_arm(dataset, checked.seeds[0], candidates=checked.candidates)
         check_metric(metric, task_of(arm), dataset)
         for name in checked.candidates:
