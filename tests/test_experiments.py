@@ -340,7 +340,7 @@ def test_records_become_rows_of_their_arm(tmp_path):
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"dataset": "breast"}, r"there is no data set 'breast'.*choose from breast_cancer, adult, flights"),
+        ({"dataset": "breast"}, r"there is no data set 'breast'.*choose from breast_cancer, digits"),
         ({"candidates": ["xgbost"]}, r"there is no candidate 'xgbost'; did you mean xgboost\? choose from prior, .*stack"),
         ({"seed": -1}, r"seed must be a whole number from 0 to 2147483647, not -1"),
         ({"seed": 2**31}, r"seed must be a whole number"),
@@ -671,7 +671,7 @@ def test_members_agree_with_themselves(judged):
 
 def test_an_unknown_metric_is_refused_with_those_that_exist(tmp_path):
     """A metric that the task does not have is refused before anything is trained."""
-    with pytest.raises(InputError, match=r"metric: 'rmse' is no metric for binary; choose one of .*roc_auc"):
+    with pytest.raises(InputError, match=r"'rmse' is no metric for binary, the task of breast_cancer; choose one of .*roc_auc"):
         experiments.compare_accuracy(bench_in(tmp_path), make_arm("breast_cancer", training=SMALL), ["prior"], metric="rmse")
     assert list(Path(tmp_path).iterdir()) == []
 

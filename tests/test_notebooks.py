@@ -227,7 +227,7 @@ def test_plain_papermill_stops_in_the_first_cell_at_a_name_that_is_none(tmp_path
     source = notebooks.path("03_compare_accuracy")
     done = papermill_cli(source, tmp_path / "executed.ipynb", outputs, tmp_path, "-p", "dataset", "nope")
     assert done.returncode != 0
-    assert_stopped_at_once(tmp_path / "executed.ipynb", "there is no data set 'nope'; choose from breast_cancer, adult, flights")
+    assert_stopped_at_once(tmp_path / "executed.ipynb", "there is no data set 'nope'; choose from breast_cancer, digits")
     assert not outputs.exists() or not list((outputs / "lab" / "parts").iterdir())
 
 
@@ -240,7 +240,7 @@ def test_a_data_set_that_does_not_exist_stops_every_notebook_at_once(name, tmp_p
     target, outputs = tmp_path / "executed.ipynb", tmp_path / "outputs"
     execution = notebooks.execute(notebooks.path(name), target, values, environment={"SHIPWORTHY_OUTPUTS": str(outputs)})
     assert execution.error.ename == "InputError"
-    assert_stopped_at_once(target, "there is no data set 'nope'; choose from breast_cancer, adult, flights")
+    assert_stopped_at_once(target, "there is no data set 'nope'; choose from breast_cancer, digits")
     assert not outputs.exists() or not list((outputs / "lab" / "parts").iterdir())
 
 

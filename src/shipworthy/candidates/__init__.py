@@ -29,7 +29,7 @@ def _catalogue() -> Mapping[str, Candidate]:
                 raise ValueError(f"candidates/{module}.py defines {candidate.name!r} a second time; give it another name")
             found[candidate.name] = candidate
     for candidate in found.values():
-        if strays := [m for m in candidate.members if m not in found]:
+        if strays := [m for m in (*candidate.members, *candidate.regressors) if m not in found]:
             raise ValueError(f"{candidate.name} has the member {strays[0]!r}, which no file in candidates/ defines")
     kinds = get_args(Kind)
     # From simple to complex; Python's sort keeps the order of the files within a kind.

@@ -5,14 +5,17 @@ This family does *not* know the rows on which it will be judged: a search sees o
 
 from __future__ import annotations
 
+from typing import get_args
+
 from shipworthy.candidates.pipelines import for_trees
-from shipworthy.records import Candidate, Estimator, Ingredients
+from shipworthy.records import Candidate, Estimator, Ingredients, Task
 
 
 def _xgboost(ingredients: Ingredients) -> Estimator:
-    from xgboost import XGBClassifier
+    from xgboost import XGBClassifier, XGBRegressor
 
-    model = XGBClassifier(
+    booster = XGBRegressor if ingredients.task == "regression" else XGBClassifier
+    model = booster(
         n_estimators=200,
         learning_rate=0.1,
         max_depth=5,
@@ -26,8 +29,9 @@ def _xgboost(ingredients: Ingredients) -> Estimator:
 
 def _xgboost_tuned(ingredients: Ingredients) -> Estimator:
     from scipy.stats import loguniform, randint, uniform
-    from sklearn.model_selection import RandomizedSearchCV, StratifiedKFold
+    from sklearn.model_selection import KFold, RandomizedSearchCV, StratifiedKFold
 
+    regression = ingredients.task == "regression"
     # Trees and learning rate are drawn apart, so that the search also finds small, quick models where they do as well.
     settings = {
         "model__n_estimators": randint(60, 301),
@@ -42,8 +46,8 @@ def _xgboost_tuned(ingredients: Ingredients) -> Estimator:
         _xgboost(ingredients),
         settings,
         n_iter=ingredients.search_trials,
-        scoring="neg_log_loss",
-        cv=StratifiedKFold(3, shuffle=True, random_state=ingredients.random_state),
+        scoring="neg_root_mean_squared_error" if regression else "neg_log_loss",
+        cv=(KFold if regression else StratifiedKFold)(3, shuffle=True, random_state=ingredients.random_state),
         refit=True,
         error_score="raise",
         random_state=ingredients.random_state,
@@ -51,11 +55,18 @@ def _xgboost_tuned(ingredients: Ingredients) -> Estimator:
 
 
 CANDIDATES = (
-    Candidate("xgboost", "tree_ensemble", "200 boosted trees of depth 5 at XGBoost's usual settings, not tuned.", _xgboost),
+    Candidate(
+        "xgboost",
+        "tree_ensemble",
+        "200 boosted trees of depth 5 at XGBoost's usual settings, not tuned.",
+        _xgboost,
+        tasks=get_args(Task),
+    ),
     Candidate(
         "xgboost_tuned",
         "tree_ensemble",
-        "XGBoost whose settings a random search chose by log loss in three folds of the training rows.",
+        "XGBoost whose settings a random search chose by log loss (of a number, RMSE) in three folds of the training rows.",
         _xgboost_tuned,
+        tasks=get_args(Task),
     ),
 )

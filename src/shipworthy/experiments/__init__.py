@@ -6,7 +6,7 @@ This package does *not* know how notebooks are executed or studies planned.
 from __future__ import annotations
 
 from shipworthy.experiments.accuracy import compare_accuracy, out_of_fold_scores, paired_gains
-from shipworthy.experiments.arms import Arm, arms_of, make_arm
+from shipworthy.experiments.arms import Arm, arms_of, make_arm, members_of
 from shipworthy.experiments.assessment import Assessment
 from shipworthy.experiments.ensembles import build_ensembles, kinds, member_correlations
 from shipworthy.experiments.feasibility import assess, lab_study
@@ -56,6 +56,7 @@ __all__ = [
     "measure_under_load",
     "measurements_of",
     "member_correlations",
+    "members_of",
     "open_load",
     "out_of_fold_scores",
     "outputs_folder",

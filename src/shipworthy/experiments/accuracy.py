@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shipworthy.experiments.arms import Arm
+from shipworthy.experiments.arms import Arm, check_metric
 from shipworthy.experiments.ensembles import ensure_trained
 from shipworthy.experiments.workbench import Unit, Workbench, record_rows, write_json
-from shipworthy.records import QUANTITIES, Candidate, Comparison, InputError, Interval
+from shipworthy.records import QUANTITIES, Candidate, Comparison, Interval
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,21 +51,6 @@ def _score(
         write_json(folder / "records.json", record_rows(records, arm))
 
     return work
-
-
-def check_metric(metric: str, task: str) -> None:
-    """Refuse a metric that the task does not have.
-
-    Raises
-    ------
-    InputError
-        Naming the metrics that exist.
-    """
-    from shipworthy.measurement import accuracy
-
-    known = accuracy.metrics_for(task)  # type: ignore[arg-type]  # a task comes from a Dataset, whose type is checked
-    if metric not in known:
-        raise InputError(f"metric: {metric!r} is no metric for {task}; choose one of {', '.join(known)}")
 
 
 def accuracy_units(
@@ -106,7 +91,7 @@ def compare_accuracy(
     """
     import pandas as pd
 
-    check_metric(metric, bench.dataset(arm).task)
+    check_metric(metric, bench.dataset(arm).task, arm.dataset)
     chosen = ensure_trained(bench, arm, names)
     drawn: dict[int, Any] = {}
 

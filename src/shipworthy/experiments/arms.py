@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-from shipworthy.records import InputError, MeasuringPlan, Study, TrainingPlan, digest
+from shipworthy.experiments.own_files import own_file
+from shipworthy.records import DataFile, InputError, MeasuringPlan, Study, Task, TrainingPlan, digest
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -30,6 +31,13 @@ class Arm:
     measuring: MeasuringPlan = field(default_factory=MeasuringPlan)
     factor: str = ""
     level: str = ""
+    source: DataFile | None = None
+    """Somebody's own file, where ``dataset`` is the name given to one."""
+
+    @property
+    def rows(self) -> str | DataFile:
+        """What the rows are loaded by."""
+        return self.source or self.dataset
 
     @property
     def key(self) -> str:
@@ -42,13 +50,72 @@ class Arm:
         pairs = zip(self.factor.split("; "), self.level.split("; "), strict=True)
         kept = [(f, v) for f, v in pairs if f in TRAINING_FIELDS]
         factor, level = "; ".join(f for f, _ in kept), "; ".join(v for _, v in kept)
-        return Arm(self.dataset, self.seed, self.training, factor=factor, level=level)
+        return Arm(self.dataset, self.seed, self.training, factor=factor, level=level, source=self.source)
 
     @property
     def title(self) -> str:
         """Name of the arm for people."""
         swept = f", {self.factor} = {self.level}" if self.factor else ""
         return f"{self.dataset}, seed {self.seed}{swept}"
+
+
+def task_of(arm: Arm) -> Task:
+    """What is asked of the rows of an arm: binary, multiclass or regression."""
+    from shipworthy import datasets
+
+    return datasets.task(arm.rows)
+
+
+def members_in(arm: Arm, name: str) -> tuple[str, ...]:
+    """The members of a candidate in the task of an arm; empty for what is no ensemble of models."""
+    from shipworthy import candidates
+
+    return candidates.get(name).members_for(task_of(arm))
+
+
+def members_of(arm: Arm, names: Sequence[str]) -> list[str]:
+    """The members of some ensembles in the task of an arm, each once.
+
+    Parameters
+    ----------
+    arm : Arm
+    names : sequence of str
+
+    Returns
+    -------
+    list of str
+    """
+    return list(dict.fromkeys(m for name in names for m in members_in(arm, name)))
+
+
+def check_candidate(name: str, task: Task, dataset: str) -> None:
+    """Refuse a candidate that cannot do a task.
+
+    Raises
+    ------
+    InputError
+        Naming those that can.
+    """
+    from shipworthy import candidates
+
+    if task not in candidates.get(name).tasks:
+        able = ", ".join(n for n in candidates.names() if task in candidates.get(n).tasks)
+        raise InputError(f"{name} cannot do {task}, the task of {dataset}; these can: {able}")
+
+
+def check_metric(metric: str, task: Task, dataset: str) -> None:
+    """Refuse a metric that a task does not have.
+
+    Raises
+    ------
+    InputError
+        Naming the metrics that it has.
+    """
+    from shipworthy.measurement import accuracy
+
+    known = accuracy.metrics_for(task)
+    if metric not in known:
+        raise InputError(f"{metric!r} is no metric for {task}, the task of {dataset}; choose one of {', '.join(known)}")
 
 
 def sentence(error: ValidationError, where: str) -> str:
@@ -110,13 +177,17 @@ def make_arm(
     measuring: Mapping[str, Any] | None = None,
     factor: str = "",
     level: str = "",
+    source: DataFile | None = None,
+    roles: Mapping[str, Sequence[str]] | None = None,
+    run_folder: str = "",
 ) -> Arm:
     """Check the parameters of a notebook and make the arm that they describe; nothing is loaded or fitted.
 
     Parameters
     ----------
     dataset : str
-        A name from ``shipworthy list datasets``.
+        A name from ``shipworthy list datasets``, or of a file that the study of ``run_folder`` describes, or the path of a CSV or
+        Parquet file that ``roles`` describe.
     seed : int
         Draws the split, the sample and every model's randomness.
     candidates, ensembles : sequence of str, optional
@@ -125,6 +196,12 @@ def make_arm(
         Fields of :class:`~shipworthy.records.TrainingPlan` and :class:`~shipworthy.records.MeasuringPlan`.
     factor, level : str
         What a study sweeps, and its value in this arm.
+    source : DataFile, optional
+        Somebody's own file, whose name ``dataset`` is.
+    roles : mapping of str to sequence of str, optional
+        Fields of :class:`~shipworthy.records.DataFile` for a path given as ``dataset``: ``{"target": ["late"]}``.
+    run_folder : str
+        Folder of a study's run, whose files are known by name.
 
     Returns
     -------
@@ -143,7 +220,9 @@ def make_arm(
     from shipworthy import candidates as catalogue
     from shipworthy import datasets
 
-    datasets.summary(dataset)
+    source = source or own_file(dataset, roles or {}, run_folder)
+    if source is None:
+        datasets.summary(dataset)
     for what, names in (("candidates", candidates), ("ensembles", ensembles)):
         if names is not None and (not isinstance(names, list | tuple) or not names):
             raise InputError(f"parameters: {what} must be a list of at least one name, such as [soft_vote], not {names!r}")
@@ -154,7 +233,8 @@ def make_arm(
         raise InputError(f"parameters: factor {factor!r} and level {level!r} must name as many things; leave both empty")
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**31:
         raise InputError(f"parameters: seed must be a whole number from 0 to 2147483647, not {seed!r}")
-    return Arm(dataset, seed, _plan(TrainingPlan, training or {}), _plan(MeasuringPlan, measuring or {}), factor, level)
+    plans = _plan(TrainingPlan, training or {}), _plan(MeasuringPlan, measuring or {})
+    return Arm(source.name if source else dataset, seed, *plans, factor, level, source)
 
 
 def arms_of(study: Study) -> list[Arm]:
@@ -171,10 +251,20 @@ def arms_of(study: Study) -> list[Arm]:
             raise InputError(f"sweep: {name!r} cannot be swept; these can: {can}")
     levels = list(itertools.product(*study.sweep.values()))
     arms = []
+    files = {f.name: f for f in study.files}
     for dataset, seed, values in itertools.product(study.datasets, study.seeds, levels):
         chosen = dict(zip(study.sweep, values, strict=True))
         training = {f: chosen.get(f, getattr(study.training, f)) for f in TRAINING_FIELDS}
         measuring = {f: chosen.get(f, getattr(study.measuring, f)) for f in MEASURING_FIELDS}
-        swept = {"factor": "; ".join(study.sweep), "level": "; ".join(str(v) for v in values)}
-        arms.append(make_arm(dataset, seed, training=training, measuring=measuring, **swept))
+        factor, level = "; ".join(study.sweep), "; ".join(str(v) for v in values)
+        arm = make_arm(
+            dataset,
+            seed,
+            training=training,
+            measuring=measuring,
+            factor=factor,
+            level=level,
+            source=files.get(dataset),
+        )
+        arms.append(arm)
     return arms

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shipworthy.experiments.arms import Arm
+from shipworthy.experiments.arms import Arm, members_in
 from shipworthy.experiments.single_models import candidates_for, hand_over, train_single_models, trained_table
 from shipworthy.experiments.workbench import Workbench
 from shipworthy.records import Candidate, Costs, InputError, Trained
@@ -25,7 +25,7 @@ def _assemble(bench: Workbench, arm: Arm, candidate: Candidate) -> Callable[[Pat
         from shipworthy import training
         from shipworthy.measurement import measure_costs
 
-        units = {m: bench.fit_unit(arm, m) for m in candidate.members}
+        units = {m: bench.fit_unit(arm, m) for m in members_in(arm, candidate.name)}
         if absent := [m for m, unit in units.items() if not bench.done(unit)]:
             raise InputError(f"{candidate.name} cannot be assembled on {arm.title}: its member {absent[0]} is not trained")
         members = {m: training.load(bench.part(unit)) for m, unit in units.items()}
@@ -79,7 +79,7 @@ def build_ensembles(bench: Workbench, arm: Arm, names: Sequence[str]) -> pd.Data
         After all, naming the ensembles that failed.
     """
     chosen = candidates_for(arm, bench.dataset(arm), names, ensembles=True)
-    members = [m for c in chosen for m in c.members if not bench.done(bench.fit_unit(arm, m))]
+    members = [m for c in chosen for m in members_in(arm, c.name) if not bench.done(bench.fit_unit(arm, m))]
     if members and not bench.in_study:
         # Alone in JupyterLab a notebook makes what it needs. In a study the members' own notebook has had its turn.
         train_single_models(bench, arm, members)

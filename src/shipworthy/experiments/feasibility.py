@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from shipworthy.experiments.accuracy import accuracy_units, compare_accuracy
-from shipworthy.experiments.arms import Arm, arms_of, make_arm, sentence
+from shipworthy.experiments.arms import Arm, arms_of, check_candidate, check_metric, make_arm, sentence, task_of
 from shipworthy.experiments.assessment import SAMPLE_COLUMNS, Assessment
 from shipworthy.experiments.latency_and_memory import measure_latency_and_memory, measurements_of, samples_of
 from shipworthy.experiments.latency_and_throughput import (
@@ -25,6 +25,7 @@ from shipworthy.experiments.latency_and_throughput import (
     under_load,
 )
 from shipworthy.experiments.money import money_of_place
+from shipworthy.experiments.own_files import ENDINGS
 from shipworthy.experiments.workbench import Workbench, nan_for_null, record_rows
 from shipworthy.records import (
     QUANTITIES,
@@ -64,6 +65,7 @@ def lab_study(
     p99_limit_ms: float,
     memory_limit_mib: float,
     queries_per_s: float,
+    metric: str = "roc_auc",
     training: TrainingPlan | None = None,
     measuring: MeasuringPlan | None = None,
 ) -> Study:
@@ -74,9 +76,11 @@ def lab_study(
     datasets, candidates : sequence of str
     seeds : sequence of int
     smallest_useful_gain : float
-        In the metric, ROC AUC.
+        In the metric.
     p99_limit_ms, memory_limit_mib, queries_per_s : float
         Limits on the p99 latency (ms, single-stream), the peak memory (MiB) and the throughput (queries/s).
+    metric : str
+        The one that decides; every data set's task must have it.
     training : TrainingPlan, optional
     measuring : MeasuringPlan, optional
 
@@ -93,6 +97,7 @@ def lab_study(
         datasets=tuple(datasets),
         candidates=tuple(candidates),
         seeds=tuple(seeds),
+        metric=metric,
         smallest_useful_gain=smallest_useful_gain,
         requirements=(
             Requirement(name="latency", quantity="latency_ms", statistic="p99", at_most=p99_limit_ms, scenario="single_stream"),
@@ -108,7 +113,13 @@ def lab_study(
     except ValidationError as error:
         raise InputError(sentence(error, "parameters")) from None
     for dataset in checked.datasets:
-        make_arm(dataset, checked.seeds[0], candidates=checked.candidates)
+        if dataset.lower().endswith(ENDINGS):
+            remedy = "describe it in a study (README, `Your own data`) and run that"
+            raise InputError(f"parameters: datasets names the file {dataset}; {remedy}")
+        arm = make_arm(dataset, checked.seeds[0], candidates=checked.candidates)
+        check_metric(metric, task_of(arm), dataset)
+        for name in checked.candidates:
+            check_candidate(name, task_of(arm), dataset)
     return checked
 
 

@@ -49,14 +49,15 @@ def open_load(
     level: str,
     load: LoadPlan,
     rate_per_s: float,
+    roles: Mapping[str, Sequence[str]] | None = None,
 ) -> tuple[Arm, LoadPlan, float]:
     """The arm, the plan and the rate of the traffic: as the study of the run folder declares them, else as given.
 
     Parameters
     ----------
     bench : Workbench
-    dataset, seed, candidates, training, factor, level
-        As for :func:`~shipworthy.experiments.make_arm`; they say which arm of the study.
+    dataset, seed, candidates, training, factor, level, roles
+        As for :func:`~shipworthy.experiments.make_arm`; they say which arm of the study, whose files are known by name.
     load : LoadPlan
     rate_per_s : float
 
@@ -71,7 +72,17 @@ def open_load(
     """
     study = bench.study()
     measuring = asdict(study.measuring) if study else {}
-    arm = make_arm(dataset, seed, candidates=candidates, training=training, measuring=measuring, factor=factor, level=level)
+    arm = make_arm(
+        dataset,
+        seed,
+        candidates=candidates,
+        training=training,
+        measuring=measuring,
+        factor=factor,
+        level=level,
+        roles=roles,
+        run_folder=str(bench.folder),
+    )
     return (arm, study.load, study.traffic_queries_s) if study else (arm, load, rate_per_s)
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shipworthy.experiments.arms import Arm
+from shipworthy.experiments.arms import Arm, members_in, task_of
 from shipworthy.experiments.workbench import Workbench, record_rows
 from shipworthy.records import QUANTITIES, Economics, Floats, Interval, Predictions, Record, Study, Verdict, expected
 
@@ -150,7 +150,7 @@ def money_of_place(
     -------
     MoneyOfPlace
     """
-    from shipworthy import candidates, feasibility, training
+    from shipworthy import feasibility, training
 
     economics = study.economics or Economics()
     rows: list[dict[str, Any]] = []
@@ -169,7 +169,7 @@ def money_of_place(
         cases: dict[str, Case] = {}
         for e in evidence:
             own = [r for r in e.records if r.seed == arm.seed]
-            members = candidates.get(e.candidate).members
+            members = members_in(arm, e.candidate)
             parts = 1 + len(members) if members else 1
             case = feasibility.make_case(e.candidate, e.kind, parts, own, economics, answers.get(e.candidate))
             if case is None:
@@ -185,8 +185,7 @@ def money_of_place(
         by_seed.append(cases)
     everywhere = [e for e in evidence if all(e.candidate in cases for cases in by_seed)]
     shown: dict[str, Any] = {"dataset": arms[0].dataset, "level": arms[0].level, "declared": study.economics is not None}
-    task = "" if not classes else "binary" if len(classes) == 2 else "multiclass"
-    task = task or _task_of(everywhere)
+    task = task_of(arms[0])
     shown["public"] = _public(everywhere, verdicts, task)
     sample = feasibility.sample_of(task_type=task)
     words = shown["public"][0]["sample"] if shown["public"] else ""
@@ -197,12 +196,6 @@ def money_of_place(
         shown["answers"] = {name: case.answers.how for name, case in by_seed[0].items() if case.answers}
         shown |= _worth(study, economics, by_seed, everywhere, verdicts)
     return MoneyOfPlace(tuple(rows), shown, tuple(missing))
-
-
-def _task_of(evidence: Sequence[Evidence]) -> str:
-    """The type of the task from which metrics were computed."""
-    there = {r.quantity for e in evidence for r in e.records}
-    return "regression" if "rmse" in there else "binary" if "average_precision" in there else "multiclass"
 
 
 def _records(case: Case, money: Mapping[str, Interval], arm: Arm, route: str, confidence: float) -> list[Record]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shipworthy.experiments.arms import Arm
+from shipworthy.experiments.arms import Arm, members_in
 from shipworthy.experiments.ensembles import ensure_trained
 from shipworthy.experiments.latency_and_memory import measure_latency_and_memory, measurements_of
 from shipworthy.experiments.workbench import Workbench
@@ -238,11 +238,12 @@ def simulate_ensembles(
     votes = simulation.line_up({name: trained[name].predictions for name in members}, bench.dataset(arm).task)
     costs = [simulation.member_cost(name, measured[name]) for name in members]
     composites = []
-    for name, candidate in there.items():
-        if candidate.members and set(candidate.members) <= set(members):
+    for name in there:
+        parts = members_in(arm, name)
+        if parts and set(parts) <= set(members):
             facts = simulation.member_cost(name, measured[name])
             how = simulation.Build(stacked=bool(trained[name].notes.get("needs_out_of_fold")))
-            composites.append(simulation.Composite(candidate.members, facts.latency_ms, facts.memory_mib, how))
+            composites.append(simulation.Composite(parts, facts.latency_ms, facts.memory_mib, how))
     model = simulation.calibrate(costs, composites) if len(composites) > 1 else simulation.CostModel()
     price: Callable[[float, float], float] | None = None
     if prices is not None:

@@ -11,9 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shipworthy.experiments.arms import Arm
+from shipworthy.experiments.arms import Arm, check_candidate
 from shipworthy.experiments.workbench import Unit, Workbench, record_rows, write_json
-from shipworthy.records import QUANTITIES, Candidate, Costs, Dataset, InputError, Record, Trained
+from shipworthy.records import QUANTITIES, Candidate, Costs, Dataset, Record, Trained
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,8 +31,7 @@ def candidates_for(arm: Arm, dataset: Dataset, names: Sequence[str], *, ensemble
 
     chosen = [candidates.get(name) for name in dict.fromkeys(names)]
     for candidate in chosen:
-        if dataset.task not in candidate.tasks:
-            raise InputError(f"{candidate.name} cannot do {dataset.task}, the task of {arm.dataset}; leave it out there")
+        check_candidate(candidate.name, dataset.task, arm.dataset)
     return [c for c in chosen if bool(c.members) == ensembles]
 
 

@@ -21,8 +21,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from shipworthy.experiments.arms import Arm
-from shipworthy.records import Dataset, InputError, Study, TrainingPlan, digest
+from shipworthy.experiments.arms import Arm, members_in
+from shipworthy.records import DataFile, Dataset, InputError, Study, TrainingPlan, digest
 
 PARTS = "parts"
 FAILURES = "failures"
@@ -110,7 +110,7 @@ class Workbench:
         self._plan: Mapping[str, Any] = json.loads(plan.read_text(encoding="utf-8")) if plan.is_file() else {}
         if self._plan and self._plan["package"] != package_digest():
             raise InputError(f"{folder}: the package's sources changed while the study ran; run the study again")
-        self._datasets: dict[tuple[str, int, TrainingPlan], Dataset] = {}
+        self._datasets: dict[tuple[str | DataFile, int, TrainingPlan], Dataset] = {}
 
     @classmethod
     def open(cls, run_folder: str = "") -> Workbench:
@@ -159,10 +159,10 @@ class Workbench:
         """The rows of an arm, loaded once in a process."""
         from shipworthy import datasets
 
-        key = (arm.dataset, arm.seed, arm.training)
+        key = (arm.rows, arm.seed, arm.training)
         if key not in self._datasets:
             self._datasets[key] = datasets.load(
-                arm.dataset,
+                arm.rows,
                 seed=arm.seed,
                 max_train_rows=arm.training.max_train_rows,
                 max_test_rows=arm.training.max_test_rows,
@@ -179,11 +179,11 @@ class Workbench:
 
     def fit_unit(self, arm: Arm, candidate: str) -> Unit:
         """The unit that trains a candidate, or assembles it from the units of its members."""
-        from shipworthy import candidates, datasets
+        from shipworthy import datasets
         from shipworthy.measurement.machine import library_versions
 
-        members = tuple(self.fit_unit(arm, m).identity for m in candidates.get(candidate).members)
-        rows = (datasets.fingerprint(arm.dataset), *astuple(arm.training), sorted(library_versions().items()))
+        members = tuple(self.fit_unit(arm, m).identity for m in members_in(arm, candidate))
+        rows = (datasets.fingerprint(arm.rows), *astuple(arm.training), sorted(library_versions().items()))
         return self._unit("assemble" if members else "train", arm.as_trained(), candidate, *rows, members)
 
     def accuracy_unit(self, arm: Arm, candidate: str, metric: str, n_resamples: int, confidence: float) -> Unit:
@@ -196,7 +196,7 @@ class Workbench:
         """The unit that draws the raw rows which are sent as queries."""
         from shipworthy import datasets
 
-        rows = (datasets.fingerprint(arm.dataset), *astuple(arm.training))
+        rows = (datasets.fingerprint(arm.rows), *astuple(arm.training))
         drawn = (arm.measuring.queries, arm.measuring.batch_sizes, arm.measuring.batch_repeats)
         return self._unit("queries", arm, "", *rows, *drawn)
 

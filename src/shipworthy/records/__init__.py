@@ -10,7 +10,7 @@ This module does *not* know how anything is loaded, fitted, timed, judged or dra
 from __future__ import annotations
 
 from shipworthy.records.candidates import Candidate, Costs, Ingredients, Trained
-from shipworthy.records.data import Dataset, Predictions, Roles, Split
+from shipworthy.records.data import DataFile, Dataset, Predictions, Roles, Split
 from shipworthy.records.economics import HOURS_A_MONTH, Amount, Economics, expected
 from shipworthy.records.measurements import Conditions, Interval, Measurement, PercentileBound, Record
 from shipworthy.records.quantities import QUANTITIES, Quantity
@@ -48,6 +48,7 @@ __all__ = [
     "Compromise",
     "Conditions",
     "Costs",
+    "DataFile",
     "Dataset",
     "Economics",
     "Equivalence",

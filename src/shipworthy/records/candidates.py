@@ -51,6 +51,8 @@ class Candidate:
         ``build(ingredients) -> unfitted scikit-learn estimator`` that accepts a DataFrame or a list of dicts.
     members : tuple of str
         Names of the candidates that an ensemble of models is assembled from; empty otherwise.
+    regressors : tuple of str
+        Its members in a regression, for which a classifier cannot stand in.
     route : str
         How it is deployed; ``"plain"`` is scikit-learn as it comes.
     tasks : tuple of str
@@ -61,8 +63,13 @@ class Candidate:
     summary: str
     build: Callable[[Ingredients], Estimator]
     members: tuple[str, ...] = ()
+    regressors: tuple[str, ...] = ()
     route: str = "plain"
     tasks: tuple[Task, ...] = ("binary", "multiclass")
+
+    def members_for(self, task: Task) -> tuple[str, ...]:
+        """Names of the members in a task; empty for what is no ensemble of models."""
+        return self.regressors if task == "regression" else self.members
 
 
 @dataclass(frozen=True, slots=True)

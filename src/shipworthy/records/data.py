@@ -6,9 +6,11 @@ This module does *not* know where rows come from, or who predicts them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from shipworthy.records.terms import Floats, Ints, Task
+from annotated_types import Ge, Le, MinLen
+
+from shipworthy.records.terms import FORBID_UNKNOWN, Floats, Ints, Task
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,17 +21,58 @@ if TYPE_CHECKING:
 class Roles:
     """What the columns of a data set mean beyond being features; empty where there is none.
 
-    ``time`` orders the rows; ``group`` names rows that belong together; ``sensitive`` columns may be reported by group;
-    ``personal`` ones never leave the data set (not in a report, a sample or an artefact's example); ``price`` and
-    ``cost`` are money.
+    ``time`` orders the rows and ``group`` names rows that belong together: neither is a feature. ``sensitive`` columns are
+    features that may be reported by group. ``personal`` ones never leave the data set: they are no features, so that no report,
+    sample or artefact can hold a value of them. ``price`` and ``cost`` are features that hold money: one column for the row, or
+    one for each class in the order of the classes (what a choice of that class pays).
     """
 
     time: str = ""
     group: str = ""
     sensitive: tuple[str, ...] = ()
     personal: tuple[str, ...] = ()
-    price: str = ""
-    cost: str = ""
+    price: tuple[str, ...] = ()
+    cost: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataFile:
+    """Somebody's own rows: a CSV or Parquet file, what is to be predicted, and what its columns mean.
+
+    Parameters
+    ----------
+    file : str
+        Path of the file.
+    target : str
+        The column to predict.
+    name : str
+        How the data set is called; left out, the file's name without its ending.
+    task : str
+        ``binary``, ``multiclass`` or ``regression``; left out, it is guessed from the target, and said.
+    time, group, sensitive, personal, price, cost
+        Columns by role, as in :class:`Roles`.
+    drop : tuple of str
+        Columns that are no features: names, and whatever is known too late.
+    text : tuple of str
+        Columns to be read as text although they hold numbers, such as codes.
+    test_share : float
+        Share of the rows that is held out: the latest where there is a time, whole groups where there is a group.
+    """
+
+    __pydantic_config__ = FORBID_UNKNOWN
+    file: Annotated[str, MinLen(1)]
+    target: Annotated[str, MinLen(1)]
+    name: str = ""
+    task: Literal["", "binary", "multiclass", "regression"] = ""
+    time: str = ""
+    group: str = ""
+    sensitive: tuple[str, ...] = ()
+    personal: tuple[str, ...] = ()
+    price: tuple[str, ...] = ()
+    cost: tuple[str, ...] = ()
+    drop: tuple[str, ...] = ()
+    text: tuple[str, ...] = ()
+    test_share: Annotated[float, Ge(0.05), Le(0.9)] = 0.3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,6 +130,10 @@ class Dataset:
     row_ids : ndarray of int, shape (n_rows,)
         Position of each row in the unsampled data set, so that a sample can be traced.
     split : Split
+    guesses : tuple of str
+        What had to be guessed of somebody's own file, a sentence each.
+    checks : tuple of str
+        What a look at duplicates, leaks and row order found, a sentence each.
     """
 
     name: str
@@ -101,6 +148,8 @@ class Dataset:
     fingerprint: str
     row_ids: Ints
     split: Split
+    guesses: tuple[str, ...] = ()
+    checks: tuple[str, ...] = ()
 
     @property
     def numeric(self) -> tuple[str, ...]:

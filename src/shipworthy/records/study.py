@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 import numpy as np
 from annotated_types import Ge, Gt, Le, Lt, MinLen
 
+from shipworthy.records.data import DataFile
 from shipworthy.records.economics import Economics
 from shipworthy.records.quantities import QUANTITIES
 from shipworthy.records.terms import FORBID_UNKNOWN, Floats, ScenarioName, Statistic
@@ -229,7 +230,8 @@ class Study:
     are tolerable; left out, only the requirements limit what an ensemble may cost.
 
     ``sweep`` names fields of :class:`TrainingPlan` or :class:`MeasuringPlan` and lists the values to try; every combination
-    is an arm of its own, and the one table of results has a row for each.
+    is an arm of its own, and the one table of results has a row for each. ``datasets`` are names; those of somebody's own files
+    are described in ``files``.
     """
 
     __pydantic_config__ = FORBID_UNKNOWN
@@ -250,5 +252,6 @@ class Study:
     training: TrainingPlan = TrainingPlan()
     measuring: MeasuringPlan = MeasuringPlan()
     load: LoadPlan = LoadPlan()
+    files: tuple[DataFile, ...] = ()
     sweep: dict[str, Annotated[tuple[int | float, ...], MinLen(1)]] = field(default_factory=dict)
     stakeholders: tuple[Stakeholder, ...] = ()

@@ -7,6 +7,7 @@ This room does *not* know how a number came about, whether it is good enough, or
 
 from __future__ import annotations
 
+from shipworthy.reporting.cards import dataset_card, dataset_facts
 from shipworthy.reporting.content import Report, ReportContent
 from shipworthy.reporting.figures import ReportFigure, accuracy_against_cost, latency_distribution, pareto_front
 from shipworthy.reporting.lessons import (
@@ -52,6 +53,8 @@ __all__ = [
     "comparison_table",
     "compromise_sentence",
     "cost_per_row",
+    "dataset_card",
+    "dataset_facts",
     "facts_table",
     "gain_intervals",
     "latency_by_rate",

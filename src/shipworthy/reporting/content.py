@@ -43,6 +43,8 @@ class ReportContent:
         What was found under load, as from ``experiments.under_load``, as plain values; one for each data set.
     money : sequence of mapping
         As from ``experiments.money``, one for each data set and level.
+    datasets : sequence of mapping
+        As from :func:`~shipworthy.reporting.cards.dataset_facts`.
     """
 
     study: Study
@@ -57,6 +59,7 @@ class ReportContent:
     hearings: Sequence[Hearing] = ()
     money: Sequence[Mapping[str, Any]] = ()
     loads: Sequence[Mapping[str, Any]] = ()
+    datasets: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

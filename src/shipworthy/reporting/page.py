@@ -105,13 +105,14 @@ def build_report(content: ReportContent) -> Report:
         "timings": _shares(content.timings),
         "study_yaml": _yaml(study),
         "metric": study.metric,
+        "datasets": content.datasets,
         "meanings": [
             (q.label, q.unit, q.meaning) for q in QUANTITIES.values() if len(records) and q.name in set(records["quantity"])
         ],
     }
     trusted = {"style": _template("report.css"), "svg": drawn}
-    html = _environment(autoescape=True).from_string(_template("report.html.j2")).render(**view, **trusted)
-    markdown = _environment(autoescape=False).from_string(_template("report.md.j2")).render(**view)
+    html = template_environment(autoescape=True).from_string(_template("report.html.j2")).render(**view, **trusted)
+    markdown = template_environment(autoescape=False).from_string(_template("report.md.j2")).render(**view)
     return Report(html, markdown, csv, drawn)
 
 
@@ -128,14 +129,15 @@ def verdict_cards(verdicts: Sequence[Verdict]) -> str:
         Whole in itself, its style included; names are escaped.
     """
     source = '<style>{{ style }}</style><div class="shipworthy">{% include "cards.html.j2" %}</div>'
-    return _environment(autoescape=True).from_string(source).render(verdicts=verdicts, style=_template("report.css"))
+    return template_environment(autoescape=True).from_string(source).render(verdicts=verdicts, style=_template("report.css"))
 
 
 def _template(name: str) -> str:
     return (resources.files("shipworthy.reporting") / "templates" / name).read_text(encoding="utf-8")
 
 
-def _environment(*, autoescape: bool) -> jinja2.Environment:
+def template_environment(*, autoescape: bool) -> jinja2.Environment:
+    """The templates with the filters that they use; ``autoescape`` is off for Markdown alone."""
     import jinja2
 
     environment = jinja2.Environment(

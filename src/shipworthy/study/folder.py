@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 STUDY_FILE = "study.yaml"
 ENVIRONMENT_FILE = "environment.json"
+CARDS_FILE = "datasets.json"
 RUN_NAME = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
 
 

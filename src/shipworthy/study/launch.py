@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from shipworthy import notebooks
-from shipworthy.experiments.arms import arms_of
+from shipworthy.experiments.arms import arms_of, check_candidate, check_metric
 from shipworthy.experiments.feasibility import assess
 from shipworthy.experiments.stakeholders import hear_stakeholders, read_hearings, save_hearings
 from shipworthy.experiments.workbench import FAILURES, PARTS, PLAN_FILE, Workbench, as_json, package_digest, write_json
 from shipworthy.records import InputError, Study
 from shipworthy.study.folder import (
+    CARDS_FILE,
     ENVIRONMENT_FILE,
     STUDY_FILE,
     Run,
@@ -89,27 +90,33 @@ def _readable(run: Run) -> bool:
     return True
 
 
-def _check_rows(study: Study, where: str) -> None:
-    """Refuse, before anything is written, rows and folds that a data set cannot be split into.
+def _check_rows(study: Study, where: str) -> list[dict[str, Any]]:
+    """What each data set is, for its card; refused, before anything is written, is what cannot be split, asked or scored.
 
     Raises
     ------
     InputError
         Naming the file (``where``), the data set, and what cannot be.
     """
-    from shipworthy import candidates, datasets
+    from shipworthy import datasets, reporting
 
+    cards: dict[str, dict[str, Any]] = {}
     for arm in arms_of(study):
         plan = arm.training
         rows = {"max_train_rows": plan.max_train_rows, "max_test_rows": plan.max_test_rows, "folds": plan.folds}
         try:
-            dataset = datasets.load(arm.dataset, seed=arm.seed, **rows)
+            dataset = datasets.load(arm.rows, seed=arm.seed, **rows)
         except InputError as error:
             raise InputError(f"{where}: on {arm.title}: {error}") from None
-        for name in study.candidates:
-            if dataset.task not in candidates.get(name).tasks:
-                problem = f"{name} cannot do {dataset.task}, the task of {arm.dataset}; leave it or the data set out"
-                raise InputError(f"{where}: {problem}")
+        try:
+            check_metric(study.metric, dataset.task, arm.dataset)
+            for name in study.candidates:
+                check_candidate(name, dataset.task, arm.dataset)
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from None
+        if arm.dataset not in cards:
+            cards[arm.dataset] = reporting.dataset_facts(dataset)
+    return list(cards.values())
 
 
 def _write_plan(folder: Path, workers: int) -> None:
@@ -197,10 +204,11 @@ def run_study(
     # A chain a data set and seed: more workers than chains would have nothing to do.
     chosen = min(chosen, len(arms_of(question)))
     now = datetime.now(UTC)
-    _check_rows(question, study)
+    cards = _check_rows(question, study)
     folder, _ = find_or_make(question, outputs, fresh=fresh, now=now)
     with locked(folder):
         write_atomically(folder / STUDY_FILE, as_yaml(question))
+        write_atomically(folder / CARDS_FILE, as_json(cards))
         (folder / PARTS).mkdir(exist_ok=True)
         _write_plan(folder, chosen)
         bench = Workbench(folder, notify=lambda _sentence: None)

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from shipworthy.experiments.accuracy import accuracy_units
-from shipworthy.experiments.arms import Arm, arms_of
+from shipworthy.experiments.arms import Arm, arms_of, members_in
 from shipworthy.experiments.latency_and_throughput import loaded_arms, units_under_load
 from shipworthy.experiments.workbench import Unit, Workbench
 from shipworthy.records import Study
@@ -135,13 +135,11 @@ class Plan:
         return (*(s for chain in self.chains for s in chain), *self.exclusive, *self.before_last, self.last)
 
 
-def _with_members(names: Iterable[str]) -> list[str]:
-    """The names and, before each ensemble, its members."""
-    from shipworthy import candidates
-
+def _with_members(arm: Arm, names: Iterable[str]) -> list[str]:
+    """The names and, before each ensemble, its members in the task of the arm."""
     ordered: dict[str, None] = {}
     for name in names:
-        for member in (*candidates.get(name).members, name):
+        for member in (*members_in(arm, name), name):
             ordered[member] = None
     return list(ordered)
 
@@ -164,17 +162,15 @@ def plan_study(bench: Workbench, study: Study) -> Plan:
     InputError
         If the study sweeps what cannot be swept.
     """
-    from shipworthy import candidates
-
     names = list(study.candidates)
-    everything = _with_members(names)
-    ensembles = [n for n in everything if candidates.get(n).members]
-    singles = [n for n in everything if n not in ensembles]
     chains: dict[str, tuple[Step, ...]] = {}
     exclusive: list[Step] = []
     seconds: dict[str, float] = {}
     for arm in arms_of(study):
         trained = arm.as_trained()
+        everything = _with_members(arm, names)
+        ensembles = [n for n in everything if members_in(arm, n)]
+        singles = [n for n in everything if n not in ensembles]
         there = {"seed": arm.seed, "run_folder": str(bench.folder.resolve()), **asdict(arm.training)}
         rows = {"dataset": arm.dataset, **there, "factor": trained.factor, "level": trained.level}
         judged = {"metric": study.metric, "confidence": study.confidence}
@@ -224,9 +220,7 @@ def expected_seconds(unit: Unit) -> float:
 
 def expected_query_ms(unit: Unit) -> float:
     """What one query of a unit's candidate should take on the machine that the figures above were measured on."""
-    from shipworthy import candidates
-
-    members = candidates.get(unit.candidate).members
+    members = members_in(unit.arm, unit.candidate)
     query_ms = sum(QUERY_MS.get(m, 2.0) for m in members or (unit.candidate,)) * (1.2 if members else 1.0)
     return query_ms * (NUMBERS_ONLY if unit.arm.dataset == "breast_cancer" else 1.0)
 

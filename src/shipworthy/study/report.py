@@ -17,7 +17,7 @@ from typing import Any
 from shipworthy.experiments.latency_and_memory import WAITS
 from shipworthy.experiments.stakeholders import read_hearings
 from shipworthy.records import InputError
-from shipworthy.study.folder import Run, write_atomically
+from shipworthy.study.folder import CARDS_FILE, Run, write_atomically
 
 
 def _ask(folder: Path, question: str) -> list[tuple[Any, ...]]:
@@ -44,6 +44,28 @@ def read_missing(folder: Path) -> list[str]:
     """Notebooks whose last attempt failed, a sentence each, from the ledger."""
     rows = _ask(folder, "select name, error from notebooks where status = 'failed' order by name")
     return [f"Notebook {name} failed: {error}" for name, error in rows]
+
+
+def read_cards(folder: Path) -> list[dict[str, Any]]:
+    """What the data sets are, for their cards; empty for a run of before there were cards.
+
+    Raises
+    ------
+    InputError
+        If the file is damaged.
+    """
+    path = folder / CARDS_FILE
+    if not path.is_file():
+        return []
+    fields = {"name", "task", "shape", "balance", "columns", "columns_left_out", "facts", "guesses", "checks", "traps"}
+    try:
+        cards = json.loads(path.read_text(encoding="utf-8"))
+        whole = isinstance(cards, list) and all(isinstance(c, dict) and fields <= set(c) for c in cards)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read ({error}); run the study again to complete it") from None
+    if not whole:
+        raise InputError(f"{path} does not describe data sets; run the study again to complete it")
+    return list(cards)
 
 
 def read_timings(folder: Path) -> dict[str, float]:
@@ -140,6 +162,7 @@ def write_report(run: Run) -> Path:
         hearings=read_hearings(run.folder) if run.study.stakeholders else (),
         money=list(assessment.money),
         loads=[{f.name: getattr(found, f.name) for f in fields(found)} for found in assessment.loads],
+        datasets=read_cards(run.folder),
     )
     report = reporting.build_report(content)
     for name, table in report.tables.items():

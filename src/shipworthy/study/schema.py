@@ -8,17 +8,19 @@ from __future__ import annotations
 import difflib
 import json
 import re
+from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 
-from shipworthy.experiments.arms import arms_of, sentence
-from shipworthy.records import QUANTITIES, InputError, Study, digest
+from shipworthy.experiments.arms import arms_of, check_candidate, check_metric, sentence
+from shipworthy.experiments.own_files import LISTS, NAME, named
+from shipworthy.records import QUANTITIES, DataFile, InputError, Study, Task, digest
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 LARGEST_FILE = 1_000_000
 
 
@@ -167,15 +169,18 @@ def parse_study(text: str, where: str) -> Study:
     from pydantic import TypeAdapter, ValidationError
 
     root, values = _compose(text, where)
+    files = _describe_files(values, where, root)
     try:
         # Through JSON, in which lists are lists and keys are text: strict validation then refuses "5" for 5.
         # As bytes: half a surrogate pair is refused here, as a UnicodeEncodeError.
         study: Study = TypeAdapter(Study).validate_json(json.dumps(values, ensure_ascii=False).encode(), strict=True)
     except ValidationError as error:
         place = tuple(error.errors(include_url=False)[0]["loc"])
-        line = f"{where}, line {_line_of(root, place)}"
-        units = _mixed_units(values, place)
-        raise InputError(f"{line}: {units}" if units else sentence(error, line)) from None
+        line = f"{where}, line {_line_of(root, _as_written(place, files))}"
+        if units := _mixed_units(values, place):
+            raise InputError(f"{line}: {units}") from None
+        shown, meant = (".".join(str(p) for p in which) for which in (place, _as_written(place, files)))
+        raise InputError(sentence(error, line).replace(f" {shown} ", f" {meant} ", 1)) from None
     except (TypeError, ValueError) as error:
         raise InputError(f"{where}: holds a value that is no text, number, list or field ({error}); write it plainly") from None
     for field, problem in _problems(study):
@@ -200,11 +205,49 @@ def _mixed_units(values: dict[str, Any], place: tuple[Any, ...]) -> str:
     return f"{name}: {requirement[place[2]]!r:.60} mixes a number and a unit; give {known.name}, {unit}, as a number alone"
 
 
+def _describe_files(values: dict[str, Any], where: str, root: yaml.Node) -> list[int]:
+    """Take the files described among the data sets out into ``files``; returns the place in ``datasets`` of each."""
+    entries = values.get("datasets")
+    if not isinstance(entries, list) or not any(isinstance(e, dict) for e in entries):
+        return []
+    places, described = [], list(values.get("files") or [])
+    for place, entry in enumerate(entries):
+        if not isinstance(entry, dict):
+            continue
+        line = _line_of(root, ("datasets", place))
+        for field in ("file", "target"):
+            if not isinstance(entry.get(field), str) or not entry[field]:
+                raise InputError(
+                    f"{where}, line {line}: datasets.{place}.{field} is missing or no text; give the {field} of your file"
+                )
+        one: dict[str, Any] = {k: [v] if k in LISTS and isinstance(v, str) else v for k, v in entry.items()}
+        # A path is meant as seen from the study file, and must be found from anywhere afterwards.
+        one["file"] = str((Path(where).parent / entry["file"]).resolve())
+        try:
+            one["name"] = named(DataFile(file=one["file"], target=one["target"], name=str(entry.get("name", "")))).name
+        except InputError as error:
+            raise InputError(f"{where}, line {line}: datasets.{place}: {error}") from None
+        entries[place] = one["name"]
+        places.append(place)
+        described.append(one)
+    values["files"] = described
+    return places
+
+
+def _as_written(place: tuple[Any, ...], files: list[int]) -> tuple[Any, ...]:
+    """The place of a field in the study as it was written, where files are described among the data sets."""
+    if len(place) > 1 and place[0] == "files" and isinstance(place[1], int) and place[1] < len(files):
+        return ("datasets", files[place[1]], *place[2:])
+    return place
+
+
 def _problems(study: Study) -> list[tuple[tuple[Any, ...], str]]:
     """What the types cannot see: names that do not exist, repeats, and things that contradict each other."""
     from shipworthy import candidates, datasets, feasibility
 
     found: list[tuple[tuple[Any, ...], str]] = []
+
+    own = {f.name for f in study.files}
 
     def check(field: tuple[Any, ...], attempt: Any) -> None:
         try:
@@ -216,15 +259,13 @@ def _problems(study: Study) -> list[tuple[tuple[Any, ...], str]]:
     if not NAME.fullmatch(study.name):
         found.append((("name",), f"{study.name!r:.80} cannot name a folder; use letters, digits, _ and - (64 at most)"))
     for index, name in enumerate(study.datasets):
-        check(("datasets", index), lambda name=name: datasets.summary(name))
+        check(("datasets", index), lambda name=name: None if name in own else datasets.summary(name))
     for index, name in enumerate(study.candidates):
         check(("candidates", index), lambda name=name: candidates.get(name))
     repeated = [f for f in ("datasets", "candidates", "seeds") if len(set(getattr(study, f))) < len(getattr(study, f))]
     found += [((field,), "names something twice; name it once") for field in repeated]
-    known = [n for n in study.datasets if n in datasets.names()]
-    if known and study.metric not in (can := _metrics(tuple(known))):
-        choose = f"choose one of {', '.join(can)}" if can else "no metric fits them all, so give each task a study of its own"
-        found.append((("metric",), f"{study.metric!r:.80} is no metric of every data set here; {choose}"))
+    if study.metric not in _metrics():
+        found.append((("metric",), f"{study.metric!r:.80} is no metric; choose one of {', '.join(_metrics())}"))
     check(("requirements",), lambda: feasibility.check_requirements(study.requirements))
     elsewhere = [(i, r.dataset) for i, r in enumerate(study.requirements) if not any(r.judges(d) for d in study.datasets)]
     here = ", ".join(study.datasets)
@@ -242,6 +283,7 @@ def _problems(study: Study) -> list[tuple[tuple[Any, ...], str]]:
     found += [(("sweep", f), "names a value twice; name it once") for f, v in study.sweep.items() if len(set(v)) < len(v)]
     if not found:
         check(("sweep",), lambda: arms_of(study))
+        _check_tasks(study, check)
     return found
 
 
@@ -267,13 +309,30 @@ def _stakeholder_problems(study: Study) -> list[tuple[tuple[Any, ...], str]]:
     return []
 
 
-def _metrics(names: tuple[str, ...]) -> tuple[str, ...]:
-    """The metrics that the tasks of all these data sets have; which of them decides is free."""
+def _check_tasks(study: Study, check: Callable[[tuple[Any, ...], Callable[[], None]], None]) -> None:
+    """Hold metric and candidates to the task of each data set."""
     from shipworthy import datasets
+
+    # What a file asks is known only when it is read, which a run does before it writes anything.
+    tasks = {name: datasets.task(name) for name in study.datasets if name not in {f.name for f in study.files}}
+    check(("metric",), partial(_check_common, tuple(tasks.values())))
+    for name, task in tasks.items():
+        check(("metric",), partial(check_metric, study.metric, task, name))
+        for index, candidate in enumerate(study.candidates):
+            check(("candidates", index), partial(check_candidate, candidate, task, name))
+
+
+def _check_common(tasks: tuple[Task, ...]) -> None:
+    """Refuse data sets whose tasks have no metric in common: whichever is named, it would be wrong for one of them."""
+    if tasks and not set.intersection(*(set(_metrics((task,))) for task in tasks)):
+        raise InputError("no metric fits the tasks of all data sets here; give each task a study of its own")
+
+
+def _metrics(tasks: tuple[Task, ...] = get_args(Task)) -> tuple[str, ...]:
+    """The metrics of any of these tasks."""
     from shipworthy.measurement import accuracy
 
-    each = [accuracy.metrics_for(datasets.task(name)) for name in names]
-    return tuple(m for m in each[0] if all(m in metrics for metrics in each))
+    return tuple(dict.fromkeys(m for task in tasks for m in accuracy.metrics_for(task)))
 
 
 def as_yaml(study: Study) -> str:

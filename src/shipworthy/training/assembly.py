@@ -29,7 +29,7 @@ def assemble(
     Parameters
     ----------
     candidate : Candidate
-        Its ``build`` returns a ``VotingClassifier`` or a ``StackingClassifier`` of its members.
+        Its ``build`` returns scikit-learn's voting or stacking classifier, or regressor, of its members.
     members : mapping of str to Trained
         By name; others than those that the candidate names are passed over.
     dataset : Dataset
@@ -68,7 +68,7 @@ def assemble(
     except Exception as error:
         raise TrainingError(f"{candidate.name} on {dataset.name}: assembling failed: {type(error).__name__}: {error}") from error
     # Whoever builds it must have its members' out-of-fold predictions only if something was fitted on them.
-    notes = {"members": list(candidate.members), "needs_out_of_fold": hasattr(shipped, "final_estimator_")}
+    notes = {"members": [t.candidate for t in chosen], "needs_out_of_fold": hasattr(shipped, "final_estimator_")}
     return Trained(candidate.name, predictions(dataset, oof, test), str(folder / ARTEFACT), costs, notes)
 
 
@@ -76,7 +76,8 @@ def _matching(candidate: Candidate, members: Mapping[str, Trained], dataset: Dat
     if not candidate.members:
         raise InputError(f"{candidate.name} has no members to be assembled from; fit it instead")
     rows, test_rows = dataset.row_ids[dataset.split.train], dataset.row_ids[dataset.split.test]
-    for name in candidate.members:
+    names = candidate.members_for(dataset.task)
+    for name in names:
         if name not in members:
             raise InputError(f"{candidate.name} on {dataset.name}: its member {name} is not trained; train it first")
         said = members[name].predictions
@@ -84,18 +85,24 @@ def _matching(candidate: Candidate, members: Mapping[str, Trained], dataset: Dat
             raise InputError(
                 f"{candidate.name} on {dataset.name}: its member {name} was trained on other rows; train it on this split"
             )
-    return [members[name] for name in candidate.members]
+    return [members[name] for name in names]
 
 
 def _put_together(ensemble: Estimator, fitted: list[Estimator], oof: list[Floats], dataset: Dataset) -> tuple[Estimator, Floats]:
-    from sklearn.ensemble import StackingClassifier, VotingClassifier
+    from sklearn.ensemble import StackingClassifier, StackingRegressor, VotingClassifier, VotingRegressor
     from sklearn.preprocessing import LabelEncoder
 
     y = dataset.y[dataset.split.train]
-    encoder = LabelEncoder().fit(y)
     # What scikit-learn's own fit would set. named_estimators_ is left out: it repeats estimators_, and an artefact would
     # describe every member twice.
     ensemble.estimators_ = fitted
+    if isinstance(ensemble, VotingRegressor):
+        return ensemble, np.average(np.hstack(oof), axis=1, weights=ensemble.weights)[:, None]
+    if isinstance(ensemble, StackingRegressor) and not ensemble.passthrough:
+        ensemble.stack_method_ = ["predict"] * len(fitted)
+        ensemble.final_estimator_, cross_fitted = _final_estimator(ensemble.final_estimator, np.hstack(oof), y, dataset)
+        return ensemble, cross_fitted
+    encoder = LabelEncoder().fit(y)
     ensemble.classes_ = encoder.classes_
     if isinstance(ensemble, VotingClassifier) and ensemble.voting == "soft":
         ensemble.le_ = encoder
@@ -106,7 +113,7 @@ def _put_together(ensemble: Estimator, fitted: list[Estimator], oof: list[Floats
         meta = _meta_features(oof)
         ensemble.final_estimator_, cross_fitted = _final_estimator(ensemble.final_estimator, meta, y, dataset)
         return ensemble, cross_fitted
-    raise TypeError(f"{type(ensemble).__name__} is neither a soft vote nor a stack on probabilities alone")
+    raise TypeError(f"{type(ensemble).__name__} is neither a soft vote nor a stack on what its members say alone")
 
 
 def _meta_features(probabilities: list[Floats]) -> Floats:
@@ -118,8 +125,9 @@ def _final_estimator(template: Any, meta: Floats, y: np.ndarray[Any, Any], datas
     from sklearn.base import clone
 
     fold = dataset.split.fold
-    said = np.full((len(y), len(dataset.classes)), np.nan)
+    said = np.full((len(y), max(1, len(dataset.classes))), np.nan)
     for held_out in range(dataset.split.n_folds):
         other = clone(template).fit(meta[fold != held_out], y[fold != held_out])
-        said[fold == held_out] = other.predict_proba(meta[fold == held_out])
+        asked = meta[fold == held_out]
+        said[fold == held_out] = other.predict_proba(asked) if dataset.classes else other.predict(asked)[:, None]
     return clone(template).fit(meta, y), said

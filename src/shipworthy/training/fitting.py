@@ -23,7 +23,7 @@ ARTEFACT = "artefact.skops"
 """Name of the artefact in the folder of a trained candidate."""
 
 REHEARSED = 100
-"""Rows of each class that a rehearsal fits."""
+"""Rows of each class, or of a regression, that a rehearsal fits."""
 
 INNER_FOLDS = 3
 """Folds, at most, in which a search compares settings."""
@@ -113,7 +113,8 @@ def _rehearse(template: Estimator, X: Any, y: Any) -> None:
     from sklearn.base import clone
 
     copy = clone(getattr(template, "estimator", template))
-    few = np.unique(np.concatenate([np.flatnonzero(y == c)[:REHEARSED] for c in np.unique(y)]))[: 20 * REHEARSED]
+    alike = [np.arange(len(y))] if y.dtype.kind == "f" else [np.flatnonzero(y == c) for c in np.unique(y)]
+    few = np.unique(np.concatenate([rows[:REHEARSED] for rows in alike]))[: 20 * REHEARSED]
     if hasattr(template, "estimator") and hasattr(template, "scoring"):
         from sklearn.model_selection import cross_validate
 

@@ -1,0 +1,235 @@
+"""Reads a CSV or Parquet file into plain columns, and refuses in one sentence what is no plain table.
+
+A CSV file is read as text first, so that what a column holds is decided here, by all of its rows, and can be said. Parquet
+files carry their types.
+
+This module does *not* know which column is to be predicted, or what any of them means.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from shipworthy.records import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOST_COLUMNS = 2_000
+LONGEST_NAME = 200
+MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "?")
+"""Cells of a CSV file that hold no value."""
+NEARLY_ALL = 0.9
+"""A column of which so many values are numbers, but not all, is refused: the others are slips, and would make it text."""
+DATE = re.compile(r"\d{4}-\d\d?-\d\d?([T ]\d\d?:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?")
+Kind = Literal["number", "text", "date"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PlainTable:
+    """Columns of numbers (int64 or float64), text (missing is NaN) or dates, in the order of the file, and what was guessed."""
+
+    frame: pd.DataFrame
+    kinds: dict[str, Kind]
+    guesses: tuple[str, ...]
+
+
+def read_table(path: Path, *, text: Sequence[str] = (), secret: Sequence[str] = ()) -> PlainTable:
+    """Read a file.
+
+    Parameters
+    ----------
+    path : Path
+        Ends in ``.csv``, ``.tsv`` or ``.parquet``.
+    text : sequence of str
+        Columns to be left as text.
+    secret : sequence of str
+        Columns of which no message may show a value.
+
+    Returns
+    -------
+    PlainTable
+
+    Raises
+    ------
+    InputError
+        In one sentence that names file, line or column, and remedy.
+    """
+    if path.suffix.lower() not in {".csv", ".tsv", ".parquet"}:
+        raise InputError(f"{path}: a data file must end in .csv, .tsv or .parquet; save it as one of these")
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; check the path, which is relative to the study's folder")
+    if path.suffix.lower() == ".parquet":
+        return _from_parquet(path, text)
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check its permissions") from None
+    return _from_text(path, raw, text, secret)
+
+
+def _from_text(path: Path, raw: bytes, text: Sequence[str], secret: Sequence[str]) -> PlainTable:
+    import pandas as pd
+
+    decoded = _decoded(path, raw)
+    separator = "\t" if path.suffix.lower() == ".tsv" else _separator(decoded)
+    names, cells, lines = _cells(path, decoded, separator)
+    columns: dict[str, Any] = {}
+    kinds: dict[str, Kind] = {}
+    marks: set[str] = set()
+    for place, name in enumerate(names):
+        column = pd.Series([row[place].strip() for row in cells], dtype=object)
+        gone = column.isin(MISSING)
+        marks |= set(column[gone].unique()) - {""}
+        column = column.where(~gone)
+        columns[name], kinds[name] = _typed(path, name, column, lines, name in text, name in secret, separator == ";")
+    guesses = [] if separator == "," else [f"{path.name} is read with {separator!r} between its cells."]
+    if marks:
+        guesses.append(f"Cells that hold {', '.join(sorted(marks))} are read as missing.")
+    return PlainTable(pd.DataFrame(columns), kinds, tuple(guesses))
+
+
+def _decoded(path: Path, raw: bytes) -> str:
+    if raw[:2] in {b"\xff\xfe", b"\xfe\xff"}:
+        raise InputError(f"{path}: is UTF-16 text; save it as UTF-8")
+    if (place := raw.find(b"\0")) >= 0:
+        line = raw[:place].count(b"\n") + 1
+        raise InputError(f"{path}, line {line}: holds a NUL byte, so it is no text; save it as CSV in UTF-8")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise InputError(f"{path}, line {line}: byte {raw[error.start]:#04x} is not UTF-8; save the file as UTF-8") from None
+
+
+def _separator(text: str) -> str:
+    """The one of comma, semicolon, tab and bar that parts the header into most cells; a comma where none does."""
+    header = text.lstrip().split("\n", 1)[0]
+    return max(",;\t|", key=lambda mark: (len(next(csv.reader([header], delimiter=mark), [])), mark == ","))
+
+
+def _cells(path: Path, text: str, separator: str) -> tuple[list[str], list[list[str]], list[int]]:
+    """Column names, cells and the line on which each row ends; empty lines are passed over."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    rows: list[list[str]] = []
+    lines: list[int] = []
+    names: list[str] = []
+    try:
+        for row in reader:
+            if not any(cell.strip() for cell in row) and len(row) <= 1:
+                continue
+            if not names:
+                names = _checked_names(path, [cell.strip() for cell in row])
+            elif len(row) != len(names):
+                raise InputError(
+                    f"{path}, line {reader.line_num}: has {len(row)} cells, the header {len(names)}; mend that line, and quote "
+                    "cells that hold the separator"
+                )
+            else:
+                rows.append(row)
+                lines.append(reader.line_num)
+    except csv.Error as error:
+        raise InputError(f"{path}, line {reader.line_num}: is not CSV ({error}); mend that line") from None
+    if not names:
+        raise InputError(f"{path}: is empty; it needs a line of column names and rows below it")
+    if not rows:
+        raise InputError(f"{path}: has column names and no rows; give a file with rows")
+    return names, rows, lines
+
+
+def _checked_names(path: Path, names: list[str]) -> list[str]:
+    if len(names) > MOST_COLUMNS:
+        raise InputError(f"{path}: has {len(names):,} columns, more than {MOST_COLUMNS:,}; keep those that a service could send")
+    if len(names) < 2:
+        raise InputError(f"{path}: has one column, {names[0]!r:.60}; it needs a target and at least one feature")
+    seen: set[str] = set()
+    for place, name in enumerate(names, start=1):
+        if not name:
+            raise InputError(f"{path}, line 1: column {place} has no name; give it one")
+        if len(name) > LONGEST_NAME or not name.isprintable():
+            raise InputError(f"{path}, line 1: the name of column {place} ({name!r:.40}) is too long or unprintable; rename it")
+        if name in seen:
+            raise InputError(f"{path}, line 1: two columns are called {name!r:.60}; rename one")
+        seen.add(name)
+    return names
+
+
+def _typed(
+    path: Path, name: str, column: pd.Series[Any], lines: list[int], as_text: bool, secret: bool, decimal_comma: bool
+) -> tuple[Any, Kind]:
+    """A column of text as what it holds."""
+    import pandas as pd
+
+    held = column.dropna()
+    written = pd.Series(held.unique(), dtype=object)
+    if as_text or not len(written):
+        return _as_text(column), "text" if len(written) else "number"
+    shown = written.str.replace(",", ".", regex=False) if decimal_comma else written
+    numbers = pd.to_numeric(shown, errors="coerce").astype("float64")
+    value_of = dict(zip(written, numbers, strict=True))
+    values = column.map(value_of, na_action="ignore").astype("float64")
+    if (endless := np.flatnonzero(np.isinf(values))).size:
+        raise InputError(f"{path}, line {lines[endless[0]]}: column {name!r} holds an infinity; mend it, or leave the cell empty")
+    slips = np.flatnonzero(column.notna().to_numpy() & values.isna().to_numpy())
+    if not slips.size:
+        # Codes such as 00123, and whole numbers that no float holds, would lose digits.
+        if written.str.fullmatch(r"0\d+").any() or (numbers.abs() > 2**53).any():
+            return _as_text(column), "text"
+        whole = not column.isna().any() and bool(written.str.fullmatch(r"[-+]?\d+").all())
+        return (values.astype("int64") if whole else values), "number"
+    if slips.size <= (1 - NEARLY_ALL) * len(held):
+        what = "something else" if secret else repr(column.iloc[slips[0]])[:60]
+        raise InputError(
+            f"{path}, line {lines[slips[0]]}: column {name!r} holds numbers in {len(held) - slips.size:,} of {len(held):,} rows "
+            f"and {what} here; mend it, leave it empty, or name the column under text"
+        )
+    return _as_text(column), "date" if written.str.fullmatch(DATE).all() else "text"
+
+
+def _as_text(column: pd.Series[Any]) -> pd.Series[Any]:
+    import pandas as pd
+
+    return column.astype(pd.StringDtype(na_value=np.nan))
+
+
+def _from_parquet(path: Path, text: Sequence[str]) -> PlainTable:
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        reason = str(error).splitlines()[0][:120]
+        raise InputError(f"{path}: cannot be read as Parquet ({reason}); write it again") from None
+    _checked_names(path, list(table.column_names))
+    if not table.num_rows:
+        raise InputError(f"{path}: has columns and no rows; give a file with rows")
+    columns: dict[str, Any] = {}
+    kinds: dict[str, Kind] = {}
+    for field in table.schema:
+        kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+        column = table.column(field.name).to_pandas()
+        if pa.types.is_temporal(kind):
+            columns[field.name], kinds[field.name] = _as_text(column.astype(str).where(column.notna())), "date"
+        elif pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_boolean(kind) or field.name in text:
+            columns[field.name] = _as_text(column.astype(object).map(str, na_action="ignore"))
+            kinds[field.name] = "text"
+        elif pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind) or pa.types.is_null(kind):
+            values = pd.to_numeric(column).astype("float64")
+            if np.isinf(values).any():
+                row = int(np.flatnonzero(np.isinf(values))[0]) + 1
+                raise InputError(f"{path}, row {row}: column {field.name!r} holds an infinity; mend it, or leave it out")
+            whole = pa.types.is_integer(kind) and not column.isna().any() and bool((values.abs() <= 2**53).all())
+            columns[field.name], kinds[field.name] = (values.astype("int64") if whole else values), "number"
+        else:
+            raise InputError(f"{path}: column {field.name!r} is of type {kind}, which is neither number, text nor date; drop it")
+    return PlainTable(pd.DataFrame(columns), kinds, ())

@@ -1,0 +1,349 @@
+"""Somebody's own file: read as it is meant, split as it is declared, and refused in one sentence where it is no plain table."""
+
+from __future__ import annotations
+
+import contextlib
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shipworthy import candidates, datasets, experiments
+from shipworthy.datasets import plain_tables
+from shipworthy.experiments.own_files import own_file
+from shipworthy.records import DataFile, InputError
+from shipworthy.study.plan import LOAD, plan_study
+from shipworthy.study.schema import as_yaml, parse_study, read_study
+
+HOSTILE = "</script><script>alert(1)</script>"
+
+
+def table(n=200, seed=0):
+    """Rows with a column of every sort."""
+    rng = np.random.default_rng(seed)
+    age = rng.integers(18, 80, n)
+    return pd.DataFrame(
+        {
+            "who": [f"person {i}" for i in range(n)],
+            "day": pd.date_range("2024-01-01", periods=n).strftime("%Y-%m-%d"),
+            "shop": rng.choice(["north", "south", "east", "west", "mid", "far", "near"], n),
+            "age": age,
+            "fee": rng.uniform(1, 9, n).round(3),
+            "code": [f"{i % 50:05d}" for i in range(n)],
+            "kind": rng.choice(["a", "b"], n),
+            "late": np.where(age + rng.normal(0, 20, n) > 50, "yes", "no"),
+        }
+    )
+
+
+@pytest.fixture
+def save(tmp_path):
+    """Writes a table, or text or bytes as they are, and describes the file."""
+
+    def write(content, name="mine.csv", **roles):
+        path = tmp_path / name
+        if isinstance(content, pd.DataFrame):
+            content.to_parquet(path) if name.endswith("parquet") else content.to_csv(path, index=False)
+        else:
+            path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return DataFile(**{"file": str(path), "name": "mine", "target": "late", **roles})
+
+    return write
+
+
+def test_types_are_guessed_from_all_rows_and_said(save):
+    """Whole numbers, numbers, codes with leading zeros, text and dates are told apart, and each is said aloud."""
+    data = datasets.load(save(table(), drop=("who",)))
+    kinds = {c: str(data.X[c].dtype) for c in data.X}
+    assert {c: kinds[c] for c in ("age", "fee")} == {"age": "int64", "fee": "float64"}
+    assert set(data.categorical) == {"shop", "code", "kind"}
+    said = " ".join(data.guesses)
+    for sentence in (
+        "The target late has 2 classes (binary, guessed); yes counts as positive",
+        "Read as numbers: age, fee.",
+        "Read as text: shop, code, kind.",
+        "Left out, as dates that the future will not repeat (name one under time to split by it): day.",
+        "Left out, as the study says: who.",
+    ):
+        assert sentence in said
+    assert data.X["code"].tolist()[:3] == ["00000", "00001", "00002"]
+
+
+def test_a_csv_and_a_parquet_file_of_the_same_rows_are_the_same_data(save):
+    """Features, target and classes agree cell by cell."""
+    one, two = (datasets.load(save(table(), name, drop=("who",))) for name in ("mine.csv", "mine.parquet"))
+    pd.testing.assert_frame_equal(one.X.drop(columns="day", errors="ignore"), two.X.drop(columns="day", errors="ignore"))
+    assert one.y.tolist() == two.y.tolist()
+    assert one.classes == two.classes
+
+
+def test_the_latest_rows_test_where_there_is_a_time(save):
+    """However the file is ordered, training rows come before test rows, whole moments fold together, and time is no feature."""
+    rows = table().sample(frac=1, random_state=1)
+    data = datasets.load(save(rows, time="day", drop=("who",)), folds=3)
+    day = np.sort(rows["day"].to_numpy())[data.row_ids]
+    assert day[data.split.train].max() < day[data.split.test].min()
+    assert "day" not in data.X
+    assert len(data.split.test) == 60
+    assert data.split.rule.startswith("By time: the latest 30%")
+
+
+def test_groups_are_never_parted(save):
+    """Rows of one group are on one side and in one fold; the share of groups held out is the one asked for."""
+    rows = table(400).assign(home=[f"h{i % 40}" for i in range(400)])
+    data = datasets.load(save(rows, group="home", drop=("who",), test_share=0.25), folds=3)
+    home = rows["home"].to_numpy()[data.row_ids]
+    assert not set(home[data.split.train]) & set(home[data.split.test])
+    assert len(set(home[data.split.test])) == 10
+    assert len(set(zip(home[data.split.train], data.split.fold, strict=True))) == len(set(home[data.split.train]))
+
+
+def test_identical_rows_stay_together_without_being_asked(save):
+    """Half of the rows are written twice: no twin of a test row trains."""
+    rows = pd.concat([table(), table()]).drop(columns=["who", "day"])
+    data = datasets.load(save(rows))
+    twin = data.X.groupby(list(data.X)).ngroup().to_numpy()
+    assert not set(twin[data.split.train]) & set(twin[data.split.test])
+
+
+def test_personal_columns_go_no_further(save):
+    """A personal column is no feature, and neither the data set nor its description holds a value of it."""
+    data = datasets.load(save(table(), personal=("who",)))
+    assert "who" not in data.X
+    assert data.roles.personal == ("who",)
+    assert "person 7" not in repr((datasets.describe(data), data.guesses, data.queries(np.arange(20))))
+    with pytest.raises(InputError) as refused:
+        datasets.load(save("late,n,x\nyes,1,1\nno,2,2\n" * 1 + "yes,3,3\n" * 20 + "no,secret,3\n", personal=("n",)))
+    assert "secret" not in str(refused.value)
+
+
+def test_numbers_are_predicted_and_classes_told_apart(save):
+    """Many numbers are a regression, few whole ones classes; what is declared wins over the guess."""
+    assert datasets.task(save(table(), target="fee")) == "regression"
+    assert datasets.task(save(table(), target="shop")) == "multiclass"
+    few = table().assign(late=np.arange(200) % 4)
+    assert datasets.task(save(few)) == "multiclass"
+    assert datasets.task(save(few, task="regression")) == "regression"
+
+
+def test_a_file_that_changes_is_another_data_set(save):
+    """One changed cell, another share or another role changes the fingerprint; the same file does not."""
+    rows = table()
+    first = datasets.fingerprint(save(rows, drop=("who",)))
+    assert first == datasets.fingerprint(save(rows, drop=("who",)))
+    changed = [save(rows, drop=("who",), test_share=0.5), save(rows, drop=("who",), time="day")]
+    prints = {datasets.fingerprint(c) for c in changed}
+    rows.loc[0, "age"] += 1
+    prints.add(datasets.fingerprint(save(rows, drop=("who",))))
+    assert len(prints | {first}) == 4
+
+
+def test_semicolons_decimal_commas_and_a_byte_order_mark_are_read(save):
+    """What a spreadsheet writes on the continent is read as meant, and said."""
+    lines = "".join(f"{i},5;{'ja' if i % 3 else 'nein'};x{i % 2}\r\n" for i in range(90))
+    data = datasets.load(save(b"\xef\xbb\xbf" + f"preis;late;art\r\n{lines}".encode()))
+    assert data.X["preis"].tolist()[:3] == [0.5, 1.5, 2.5]
+    assert "';' between its cells" in data.guesses[0]
+
+
+def test_marks_of_missing_cells_are_said(save):
+    """A question mark and NA are missing values, and the data set says so."""
+    rows = table().astype({"age": object})
+    rows.loc[[1, 2], "age"] = ["?", "NA"]
+    data = datasets.load(save(rows, drop=("who",)))
+    assert data.X["age"].isna().sum() == 2
+    assert "Cells that hold ?, NA are read as missing." in data.guesses
+
+
+GOOD = "a,late\n" + "1,yes\n2,no\n" * 20
+BAD = {
+    "empty": (b"", "is empty; it needs"),
+    "only a header": (b"a,late\n", "has column names and no rows"),
+    "one column": (b"late\nyes\nno\n", "has one column, 'late'"),
+    "latin-1": ("a,late\n1,käse\n".encode("latin-1"), "line 2: byte 0xe4 is not UTF-8; save the file as UTF-8"),
+    "utf-16": (GOOD.encode("utf-16"), "is UTF-16 text; save it as UTF-8"),
+    "a NUL": (GOOD.encode() + b"1\0,yes\n", "line 42: holds a NUL byte"),
+    "a long row": (GOOD + "1,2,yes\n", "line 42: has 3 cells, the header 2; mend that line"),
+    "a short row": ("a,b,late\n1,2,yes\n1,no\n", "line 3: has 2 cells, the header 3"),
+    "an open quote": (GOOD + '"1,yes\n', "is not CSV"),
+    "an infinity": (GOOD + "inf,yes\n", "line 42: column 'a' holds an infinity"),
+    "a slip": (GOOD + "O,yes\n", "line 42: column 'a' holds numbers in 40 of 41 rows and 'O' here; mend it"),
+    "no target": (GOOD.replace("late", "early"), "target names 'late', which is no column; its columns are a, early"),
+    "one class": ("a,late\n" + "1,yes\n2,yes\n" * 20, "the target 'late' holds only 'yes'"),
+    "a constant number": ("a,late\n" + "1,7\n2,7\n" * 20, "the target 'late' holds only 7"),
+    "no known target": ("a,late\n" + "1,\n2,NA\n" * 20, "the target 'late' is missing in every row"),
+    "nothing known": ("a,late\n" + ",yes\n,no\n" * 20, "no column is left to learn from"),
+    "two of a name": ("a,a,late\n1,2,yes\n", "two columns are called 'a'; rename one"),
+    "no name": ("a,,late\n1,2,yes\n", "column 2 has no name"),
+    "ten thousand columns": (",".join(f"c{i}" for i in range(10_000)) + ",late\n", "has 10,001 columns, more than 2,000"),
+    "a rare class": (GOOD + "3,maybe\n", "class 'maybe' of 'late' has 1 rows, and 10 are needed"),
+    "many texts to tell apart": (
+        "a,late\n" + "".join(f"1,t{i}\n" for i in range(300)),
+        "holds 300 different values, more than 100",
+    ),
+    "an unprintable name": ('"a\nb",late\n1,yes\n', "too long or unprintable; rename it"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_bad_file_is_refused_in_one_sentence(save, case):
+    """File, line or column, and remedy; no traceback."""
+    content, said = BAD[case]
+    with pytest.raises(InputError) as refused:
+        datasets.load(save(content))
+    assert said in str(refused.value)
+    assert "mine.csv" in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("mine.parquet", b"PAR1 and nothing else", "cannot be read as Parquet"),
+        ("mine.xlsx", b"PK", r"must end in \.csv, \.tsv or \.parquet"),
+        ("mine.parquet", pd.DataFrame({"a": [[1], [2]], "late": ["x", "y"]}), "column 'a' is of type list"),
+        ("mine.parquet", pd.DataFrame({"a": [1.0, np.inf], "late": ["x", "y"]}), "row 2: column 'a' holds an infinity"),
+        ("mine.parquet", pd.DataFrame({"a": [], "late": []}), "has columns and no rows"),
+    ],
+)
+def test_bad_parquet_and_other_files_are_refused(save, tmp_path, name, content, said):
+    """A damaged file, another format, nested columns, infinities and no rows."""
+    if isinstance(content, pd.DataFrame):
+        content.to_parquet(tmp_path / name)
+        content = (tmp_path / name).read_bytes()
+    with pytest.raises(InputError, match=said):
+        datasets.load(save(content, name))
+
+
+def test_a_missing_file_and_a_folder_are_refused(tmp_path):
+    """The sentence names the path."""
+    for path in (tmp_path / "nowhere.csv", tmp_path):
+        with pytest.raises(InputError, match=str(path.name)):
+            datasets.load(DataFile(file=str(path), target="late", name="mine"))
+
+
+@pytest.mark.parametrize(
+    ("roles", "said"),
+    [
+        ({"time": "shop"}, "holds no moment in 200 rows"),
+        ({"sensitive": ("who",), "personal": ("who",)}, "sensitive names 'who', which is no feature by its other role"),
+        ({"price": ("kind",)}, "is to be money and does not hold numbers"),
+        ({"drop": ("late",)}, "the target 'late' has a second role"),
+        ({"group": "nothing"}, "group names 'nothing', which is no column"),
+        ({"task": "regression"}, "holds text, which no regression predicts"),
+        ({"task": "multiclass"}, "so its task is not multiclass; mend task"),
+    ],
+)
+def test_roles_that_cannot_be_are_refused(save, roles, said):
+    """Each in one sentence that names field and column."""
+    with pytest.raises(InputError, match=said):
+        datasets.load(save(table(), **roles))
+
+
+@given(st.binary(max_size=300))
+def test_whatever_bytes_a_file_holds_it_is_read_or_refused(tmp_path_factory, raw):
+    """No byte string ends in anything but a table or one sentence."""
+    path = tmp_path_factory.mktemp("any") / "any.csv"
+    path.write_bytes(raw)
+    with contextlib.suppress(InputError):
+        found = plain_tables.read_table(path)
+        assert len(found.frame) > 0
+        assert len(found.frame.columns) == len(found.kinds) > 1
+
+
+STUDY = """\
+name: own
+question: Which?
+datasets:
+  - breast_cancer
+  - file: mine.csv
+    target: late
+    {line}
+candidates: [prior]
+prices: {{as_of: "2026-03", source: a test, vcpu_hour_usd: 0.04, gib_hour_usd: 0.004}}
+"""
+
+
+def test_a_study_names_a_file_and_its_resolved_copy_finds_it(save, tmp_path):
+    """A path is meant as seen from the study file; the resolved study reads back the same, from anywhere."""
+    save(table())
+    (tmp_path / "my.yaml").write_text(STUDY.format(line="sensitive: kind"), encoding="utf-8")
+    study = read_study(str(tmp_path / "my.yaml"))
+    assert study.datasets == ("breast_cancer", "mine")
+    (described,) = study.files
+    assert described == DataFile(file=str((tmp_path / "mine.csv").resolve()), target="late", name="mine", sensitive=("kind",))
+    assert parse_study(as_yaml(study), "elsewhere/study.yaml") == study
+    (tmp_path / "study.yaml").write_text(as_yaml(study), encoding="utf-8")
+    assert experiments.make_arm("mine", run_folder=str(tmp_path)).source == described
+    assert [a.source for a in experiments.arms_of(study)] == [None, described]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("targte: x", r"my\.yaml, line 7: datasets\.1\.targte is not a field that exists"),
+        ("test_share: 2", r"line 7: datasets\.1\.test_share .*0\.9"),
+        ("name: adult", "line 5: datasets.1: a data set called adult comes with shipworthy; add another name"),
+        ("name: a/b", "'a/b' cannot name a data set"),
+        ("task: guess", r"line 7: datasets\.1\.task"),
+        ("time: 5", r"line 7: datasets\.1\.time must be text"),
+    ],
+)
+def test_a_bad_description_is_refused_by_line(line, said):
+    """File, line and field of the study as it was written."""
+    with pytest.raises(InputError, match=said):
+        parse_study(STUDY.format(line=line), "my.yaml")
+
+
+def test_a_notebook_takes_a_path_and_roles(save):
+    """Run alone, a notebook is given the path and what the columns mean; what is missing or unknown is said."""
+    path = save(table()).file
+    arm = experiments.make_arm(path, roles={"target": ["late"], "personal": ["who"]})
+    assert (arm.dataset, arm.source.personal) == ("mine", ("who",))
+    for roles, said in (({}, "must name the target"), ({"target": ["late"], "x": []}, "roles has no 'x'")):
+        with pytest.raises(InputError, match=said):
+            own_file(path, roles)
+    with pytest.raises(InputError, match="roles describe a file of your own"):
+        own_file("adult", {"target": ["x"]})
+
+
+def test_a_file_is_trained_and_scored_like_any_data_set(save, tmp_path, monkeypatch):
+    """With hostile names of columns and classes, from the path to scores better than the prior's."""
+    monkeypatch.setenv("SHIPWORTHY_OUTPUTS", str(tmp_path / "out"))
+    rows = table(300).rename(columns={"kind": HOSTILE}).replace({"shop": {"far": HOSTILE}})
+    source = save(rows, drop=("who",))
+    arm = experiments.make_arm(source.file, roles={"target": ["late"], "drop": ["who"]}, training={"folds": 2})
+    bench = experiments.Workbench.open()
+    scores = experiments.out_of_fold_scores(bench, arm, ["prior", "logistic_regression"])
+    assert scores.loc["logistic_regression", "log_loss"] < scores.loc["prior", "log_loss"]
+    assert HOSTILE in bench.dataset(arm).X
+    assert "binary" in candidates.get("prior").tasks
+
+
+def test_an_own_file_is_put_under_load_by_its_name_in_a_study(save, tmp_path):
+    """The notebook of latency and throughput finds the study's file by name, as training does, and the path when alone."""
+    path = save(table()).file
+    text = STUDY.format(line="personal: who").replace("[prior]", "[prior, soft_vote]") + "load: {candidates: [soft_vote]}\n"
+    (tmp_path / "my.yaml").write_text(text, encoding="utf-8")
+    study = read_study(str(tmp_path / "my.yaml"))
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "study.yaml").write_text(as_yaml(study), encoding="utf-8")
+    bench = experiments.Workbench(folder, notify=lambda _: None)
+    asked = {"candidates": ["soft_vote"], "training": {}, "factor": "", "level": "", "load": study.load, "rate_per_s": 1.0}
+    arm, _, _ = experiments.open_load(bench, "mine", 0, **asked)
+    assert arm.source == study.files[0]
+    loaded = [s.arm for s in plan_study(bench, study).exclusive if s.notebook == LOAD]
+    assert [a.source for a in loaded] == [None, study.files[0]]
+    alone = experiments.Workbench(tmp_path, notify=lambda _: None)
+    arm, _, _ = experiments.open_load(alone, path, 0, roles={"target": ["late"], "personal": ["who"]}, **asked)
+    assert (arm.dataset, arm.source.personal) == ("mine", ("who",))
+
+
+def test_a_notebook_without_roles_says_how_a_file_is_studied(save):
+    """The judging of several data sets takes names alone, and names the remedy."""
+    limits = {"p99_limit_ms": 1.0, "memory_limit_mib": 1.0, "queries_per_s": 1.0, "smallest_useful_gain": 0.1}
+    with pytest.raises(InputError, match=r"datasets names the file .*mine\.csv; describe it in a study"):
+        experiments.lab_study(datasets=[save(table()).file], candidates=["prior"], seeds=[0], **limits)
