@@ -133,7 +133,7 @@ def test_all_four_scenarios_in_one_child(job):
     ("model", "slow_ms"), [("constant", 2.0), ("lognormal", 2.0 * math.exp(0.3 * 2.326348)), ("bimodal", 20)]
 )
 def test_reported_percentiles_are_those_of_the_planted_model(job, tmp_path, monkeypatch, model, slow_ms):
-    """p50, p95 and p99 are within 1 % or 20 microseconds of what the model took by its own clock, which their bounds hold.
+    """p50, p95 and p99 are within 1 % or 50 microseconds of what the model took by its own clock, which their bounds hold.
 
     The bounds state nothing below the planted p99: a planted millisecond takes at least a millisecond, on any machine.
     """
@@ -144,9 +144,9 @@ def test_reported_percentiles_are_those_of_the_planted_model(job, tmp_path, monk
     took = [float(t) for t in (tmp_path / "took.txt").read_text(encoding="utf-8").split()][job.warm_up + 1 :][:700]
     for q in (50, 95, 99):
         own = float(np.percentile(took, q, method="inverted_cdf"))
-        assert run.latency().percentile(q) == pytest.approx(own, rel=0.01, abs=0.02)
+        assert run.latency().percentile(q) == pytest.approx(own, rel=0.01, abs=0.05)  # a busy machine adds 30
         bound = run.latency().percentile_bound(q)
-        assert bound.low <= own + 0.02
+        assert bound.low <= own + 0.05
         assert bound.high >= own
     assert run.latency().percentile_bound(99).high >= slow_ms
 

@@ -18,7 +18,7 @@ from shipworthy.measurement import ServingJob, combine, measure_costs, measure_r
 from shipworthy.records import Measurement, MeasuringPlan
 
 NAMES = ("prior", "logistic_regression", "decision_tree", "random_forest", "xgboost")
-PLAN = MeasuringPlan(queries=900, rounds=3, batch_sizes=(64,), batch_repeats=1)
+PLAN = MeasuringPlan(queries=460, rounds=2, batch_sizes=(64,), batch_repeats=1)
 
 
 def _measure(folder: Path) -> dict[str, Measurement]:

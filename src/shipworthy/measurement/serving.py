@@ -23,7 +23,7 @@ from shipworthy.measurement.machine import (
 from shipworthy.records import Conditions, Measurement, MeasuringPlan, ScenarioName
 
 CHILD = Path(__file__).with_name("child.py")
-ITEMISED = 40
+ITEMISED = 20
 """Queries of each round whose parts are timed too, after the timed loop and apart from it."""
 
 PARTS_OF_A_QUERY = ("build_ms", "preprocess_ms", "model_ms", "rest_ms")

@@ -53,8 +53,8 @@ QUERY_MS = {
 CHILD_S = 1.3
 """Seconds of a measuring child apart from its queries: start, imports, load, warm-up, memory, batches."""
 
-ITEMISED_TWICE = 80
-"""Queries of a round that are asked beside the timed ones: forty whole, and again in parts."""
+ITEMISED_TWICE = 40
+"""Queries of a round that are asked beside the timed ones: twenty whole, and again in parts."""
 
 CALL_ROW_S = 0.00003
 """Seconds of one row in a call of thousands, the turning of a dict into a row included."""
