@@ -19,7 +19,14 @@ __all__ = ["__version__", "open_run", "run"]
 __version__ = "0.1.0"
 
 
-def run(study: str = "quick", *, workers: int | None = None, fresh: bool = False, outputs: str | Path | None = None) -> Run:
+def run(
+    study: str = "quick",
+    *,
+    workers: int | None = None,
+    fresh: bool = False,
+    within_minutes: float | None = None,
+    outputs: str | Path | None = None,
+) -> Run:
     """Run a study, or go on with it where it was left; a bar shows the time left.
 
     Parameters
@@ -30,6 +37,8 @@ def run(study: str = "quick", *, workers: int | None = None, fresh: bool = False
         Notebooks that may train side by side; by default one for each core, four at most.
     fresh : bool
         Start a new run folder even where one of the same study exists.
+    within_minutes : float, optional
+        A time budget: what does not fit is left out, and said in the report.
     outputs : path, optional
         Where run folders are made; by default ``outputs``.
 
@@ -49,7 +58,15 @@ def run(study: str = "quick", *, workers: int | None = None, fresh: bool = False
     from shipworthy.study.progress import progress_bar
 
     with progress_bar() as bar:
-        outcome = run_study(study, workers=workers, fresh=fresh, outputs=outputs, announce=bar.announce, show=bar.show)
+        outcome = run_study(
+            study,
+            workers=workers,
+            fresh=fresh,
+            within_minutes=within_minutes,
+            outputs=outputs,
+            announce=bar.announce,
+            show=bar.show,
+        )
     if outcome.failed:
         raise RuntimeError("; ".join(outcome.failed))
     return outcome.run

@@ -101,6 +101,7 @@ def build_report(content: ReportContent) -> Report:
         "protocol": protocol(study, records, picks),
         "conditions": measured_conditions(records),
         "missing": content.missing,
+        "left_out": content.left_out,
         "environment": _flat(content.environment),
         "timings": _shares(content.timings),
         "study_yaml": _yaml(study),

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from shipworthy.experiments.accuracy import accuracy_units
@@ -29,6 +29,9 @@ REPORT = "feasibility_report"
 
 KERNEL_S = 2.4
 """Seconds for a kernel to start, import and write its notebook."""
+
+JUDGED_S = 0.35
+"""Seconds of judging and reporting for each candidate of an arm."""
 
 FIT_S = {
     "prior": 0.01,
@@ -115,6 +118,18 @@ class Step:
         """Name of the executed notebook, below ``notebooks/``, without its ending."""
         return f"{self.arm.key}/{self.notebook}" if self.arm else self.notebook
 
+    def only(self, names: Container[str]) -> Step | None:
+        """The step with these units alone, and with their candidates alone in its parameters; ``None`` where none is left."""
+        units = tuple(u for u in self.units if u.name in names)
+        kept = {u.candidate for u in units} - {""}
+        if self.arm is None or len(units) == len(self.units):
+            return self
+        if not kept:
+            return None
+        field = "ensembles" if "ensembles" in self.values else "candidates"
+        chosen = [name for name in self.values[field] if name in kept]
+        return replace(self, units=units, values={**self.values, field: chosen})
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -133,6 +148,18 @@ class Plan:
     def steps(self) -> tuple[Step, ...]:
         """All steps, in the order in which one worker would take them."""
         return (*(s for chain in self.chains for s in chain), *self.exclusive, *self.before_last, self.last)
+
+    def only(self, names: Container[str]) -> Plan:
+        """The plan with these units alone; steps that have none left are gone."""
+        chains = [tuple(s for step in chain if (s := step.only(names)) is not None) for chain in self.chains]
+        exclusive = tuple(s for step in self.exclusive if (s := step.only(names)) is not None)
+        return replace(self, chains=tuple(chain for chain in chains if chain), exclusive=exclusive)
+
+    @property
+    def judging_s(self) -> float:
+        """Seconds of the notebooks that look at all arms, and of writing the report."""
+        scored = sum(unit.kind == "accuracy" for chain in self.chains for step in chain for unit in step.units)
+        return JUDGED_S * scored + sum(2 * KERNEL_S for _ in (*self.before_last, self.last))
 
 
 def _with_members(arm: Arm, names: Iterable[str]) -> list[str]:
@@ -267,5 +294,5 @@ def expected_wall_seconds(
     loads = [0.0] * max(1, workers)
     for chain in plan.chains:
         loads[loads.index(min(loads))] += sum(left(step) for step in chain)
-    report = sum(2 * KERNEL_S * slowness for step in (*plan.before_last, plan.last) if step.name not in gone)
+    report = 0.0 if plan.last.name in gone else plan.judging_s * slowness
     return max(loads) + sum(left(step) for step in plan.exclusive) + report
