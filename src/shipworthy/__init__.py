@@ -9,6 +9,7 @@ Importing the package imports nothing heavy; it does *not* know anything by itse
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,9 @@ def run(
     workers: int | None = None,
     fresh: bool = False,
     within_minutes: float | None = None,
+    candidates: Sequence[str] = (),
+    datasets: Sequence[str] = (),
+    seeds: Sequence[int] = (),
     outputs: str | Path | None = None,
 ) -> Run:
     """Run a study, or go on with it where it was left; a bar shows the time left.
@@ -39,6 +43,8 @@ def run(
         Start a new run folder even where one of the same study exists.
     within_minutes : float, optional
         A time budget: what does not fit is left out, and said in the report.
+    candidates, datasets, seeds : sequence
+        Some of the study's own; empty means all. An ensemble brings its members.
     outputs : path, optional
         Where run folders are made; by default ``outputs``.
 
@@ -63,6 +69,9 @@ def run(
             workers=workers,
             fresh=fresh,
             within_minutes=within_minutes,
+            candidates=candidates,
+            datasets=datasets,
+            seeds=seeds,
             outputs=outputs,
             announce=bar.announce,
             show=bar.show,

@@ -36,6 +36,11 @@ def run(
         float | None,
         typer.Option(help="A time budget: what does not fit is left out, and said; a later run without one adds it."),
     ] = None,
+    candidate: Annotated[
+        list[str] | None, typer.Option(help="Only this candidate of the study, and its members; may be given again.")
+    ] = None,
+    dataset: Annotated[list[str] | None, typer.Option(help="Only this data set of the study; may be given again.")] = None,
+    seed: Annotated[list[int] | None, typer.Option(help="Only this seed of the study; may be given again.")] = None,
     outputs: Outputs = "",
 ) -> None:
     """Run a study, or go on with it where it was left; print the verdicts and where the report is."""
@@ -51,6 +56,9 @@ def run(
                 workers=workers or None,
                 fresh=fresh,
                 within_minutes=within_minutes,
+                candidates=candidate or (),
+                datasets=dataset or (),
+                seeds=seed or (),
                 outputs=outputs or None,
                 announce=bar.announce,
                 show=bar.show,

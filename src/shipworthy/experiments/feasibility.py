@@ -156,6 +156,8 @@ class _Found:
     test_share: float = math.nan
     without: tuple[str, ...] = ()
     """Candidates that the time budget had no room for."""
+    arms: tuple[Arm, ...] = ()
+    """Those of the seeds that it had room for."""
 
 
 def _judged_arms(bench: Workbench, study: Study, arms: Sequence[Arm]) -> tuple[list[Arm], list[str]]:
@@ -181,6 +183,7 @@ def _gather(bench: Workbench, study: Study, arms: Sequence[Arm]) -> _Found:
     left_out = bench.left_out().units
     found = _Found([], [], [])
     arms, scored = _judged_arms(bench, study, arms)
+    found.arms = tuple(arms)
     found.without = tuple(name for name in study.candidates if name not in scored)
     for name in scored:
         candidate = candidates.get(name)
@@ -379,7 +382,8 @@ def _judge_place(
     judged.verdicts = [*(_held_back(bench, v, found) for v in verdicts), *judged.verdicts]
     table = feasibility.requirement_table(dataset, evidence, study, level=level, elsewhere=elsewhere)
     judged.requirements = table
-    money = money_of_place(bench, study, alike, evidence, judged.verdicts)
+    asked = replace(study, seeds=tuple(arm.seed for arm in found.arms))
+    money = money_of_place(bench, asked, found.arms, evidence, verdicts)
     judged.rows += money.rows
     judged.missing += money.missing
     judged.money.append(money.shown)

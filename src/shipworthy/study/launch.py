@@ -38,6 +38,7 @@ from shipworthy.study.plan import STAKEHOLDERS, Plan, plan_study
 from shipworthy.study.report import write_report
 from shipworthy.study.runner import Runner, default_workers
 from shipworthy.study.schema import as_yaml, read_study
+from shipworthy.study.subset import subset_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +183,9 @@ def run_study(
     workers: int | None = None,
     fresh: bool = False,
     within_minutes: float | None = None,
+    candidates: Sequence[str] = (),
+    datasets: Sequence[str] = (),
+    seeds: Sequence[int] = (),
     outputs: str | Path | None = None,
     announce: Callable[[str, float], None] | None = None,
     show: Callable[[float, float, str], None] | None = None,
@@ -199,6 +203,8 @@ def run_study(
     within_minutes : float, optional
         A time budget, in the place of the study's own: what does not fit is left out, and said. A later go without one completes
         the same run.
+    candidates, datasets, seeds : sequence
+        Some of the study's own; empty means all. An ensemble brings its members. What is left has a run folder of its own.
     outputs : path, optional
         Where run folders are made; by default ``outputs``.
     announce : callable, optional
@@ -220,7 +226,7 @@ def run_study(
     from shipworthy.measurement.machine import describe_machine, library_versions
 
     began = time.monotonic()
-    question = read_study(study)
+    question = subset_of(read_study(study), candidates=candidates, datasets=datasets, seeds=seeds)
     if within_minutes is not None:
         if not 0 < within_minutes < math.inf:
             raise InputError(f"--within-minutes must be above 0, not {within_minutes:g}")

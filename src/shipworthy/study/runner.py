@@ -232,8 +232,10 @@ class Runner:
 
     def _for_want_of(self, unit: Unit, failed: set[str]) -> bool:
         """Whether a unit is not there because what it builds on failed."""
-        fits = [self.bench.fit_unit(unit.arm, name) for name in (unit.candidate, *members_in(unit.arm, unit.candidate)) if name]
-        return any(fit.name in failed for fit in fits)
+        if not unit.candidate:
+            return False
+        names = (unit.candidate, *members_in(unit.arm, unit.candidate))
+        return any(self.bench.fit_unit(unit.arm, name).name in failed for name in names)
 
     def _fit(self) -> None:
         """Plan what fits into the time that is left, by what has been learnt of how long things take."""
