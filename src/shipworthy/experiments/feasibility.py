@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from shipworthy.experiments.accuracy import accuracy_units, compare_accuracy
-from shipworthy.experiments.arms import Arm, arms_of, check_candidate, check_metric, make_arm, sentence, task_of
+from shipworthy.experiments.arms import Arm, arms_of, check_candidate, check_metric, make_arm, sentence, study_at, task_of
 from shipworthy.experiments.assessment import SAMPLE_COLUMNS, Assessment
 from shipworthy.experiments.latency_and_memory import measure_latency_and_memory, measurements_of, samples_of
 from shipworthy.experiments.latency_and_throughput import (
@@ -159,6 +159,23 @@ class _Found:
     arms: tuple[Arm, ...] = ()
     """Those of the seeds that it had room for."""
 
+    def loaded_as(self, arm: Arm) -> bool:
+        """Whether an arm under load speaks of this place; what is swept in the measuring has no place of its own there."""
+        here = self.arms[0] if self.arms else None
+        return here is not None and here.as_loaded().key == arm.key and here.as_measured().key == here.as_trained().key
+
+    def add(self, records: Sequence[Record], measured: Sequence[Measurement]) -> None:
+        """Take in what was found under load."""
+        self.rows += record_rows(records, self.arms[0])
+        self.evidence[:] = [
+            replace(
+                e,
+                measurements=(*e.measurements, *(m for m in measured if m.candidate == e.candidate)),
+                records=(*e.records, *(r for r in records if r.candidate == e.candidate)),
+            )
+            for e in self.evidence
+        ]
+
 
 def _judged_arms(bench: Workbench, study: Study, arms: Sequence[Arm]) -> tuple[list[Arm], list[str]]:
     """The seeds and candidates of one place that a time budget did not leave out: all where there was none.
@@ -264,9 +281,9 @@ def assess(bench: Workbench, study: Study) -> Assessment:
     places: dict[tuple[str, str], list[Arm]] = {}
     for arm in arms:
         places.setdefault((arm.dataset, arm.level), []).append(arm)
-    gathered = {place: _gather(bench, study, alike) for place, alike in places.items()}
+    gathered = {place: _gather(bench, study_at(study, alike[0]), alike) for place, alike in places.items()}
     loads = _put_under_load(bench, study, gathered)
-    judged = [_judge_place(bench, study, place, alike, gathered) for place, alike in places.items()]
+    judged = [_judge_place(bench, study_at(study, alike[0]), place, alike, gathered) for place, alike in places.items()]
     samples = [s for alike in places.values() for arm in alike if len(s := samples_of(bench, arm, study.candidates))]
     missing = [said for one in judged for said in one.missing]
     missing += [said for place in loads for said in place.missing]
@@ -303,32 +320,21 @@ def _put_under_load(bench: Workbench, study: Study, gathered: Mapping[tuple[str,
 
     loads = []
     for arm in loaded_arms(study):
-        names, rate = study.load.candidates, study.traffic_queries_s
+        asked = study_at(study, arm)
+        names, rate = asked.load.candidates, asked.traffic_queries_s
         truth = [m for name in names for m in measurements_of(bench, arm, name)]
-        place = under_load(bench, arm, names, study.load, rate_per_s=rate, truth=truth)
+        place = under_load(bench, arm, names, asked.load, rate_per_s=rate, truth=truth)
         loads.append(place)
-        found = gathered.get((arm.dataset, arm.level))
-        if found is None:  # what is swept in the measuring has no place of its own under load
-            continue
         measured: list[Measurement] = []
-        for m in traffic_measurements(bench, arm, names, study.load, rate_per_s=rate):
+        for m in traffic_measurements(bench, arm, names, asked.load, rate_per_s=rate):
             if m.quantity != "latency_ms":
                 continue
             loaded = artefacts.fingerprint(Path(training.load(bench.part(bench.fit_unit(arm, m.candidate))).artefact))
             measured.append(replace(m, conditions=replace(m.conditions, artefact=loaded)))
         records = load_records([place], measured, {name: candidates.get(name).kind for name in names})
-        found.rows += record_rows(records, arm)
-        found.evidence[:] = [
-            replace(
-                e,
-                measurements=(
-                    *e.measurements,
-                    *(m for m in measured if m.candidate == e.candidate and m.quantity == "latency_ms"),
-                ),
-                records=(*e.records, *(r for r in records if r.candidate == e.candidate)),
-            )
-            for e in found.evidence
-        ]
+        for found in gathered.values():
+            if found.loaded_as(arm):
+                found.add(records, measured)
     return tuple(loads)
 
 

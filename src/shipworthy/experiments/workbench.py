@@ -201,7 +201,7 @@ class Workbench:
 
         rows = (datasets.fingerprint(arm.rows), *astuple(arm.training))
         drawn = (arm.measuring.queries, arm.measuring.batch_sizes, arm.measuring.batch_repeats)
-        return self._unit("queries", arm, "", *rows, *drawn)
+        return self._unit("queries", arm.as_measured(), "", *rows, *drawn)
 
     def measure_unit(self, arm: Arm, candidate: str, round_index: int) -> Unit:
         """The unit that measures one round of a candidate in a fresh child process on this machine."""
@@ -209,7 +209,7 @@ class Workbench:
 
         built_on = (self.fit_unit(arm, candidate).identity, self.queries_unit(arm).identity)
         parts = (*built_on, *astuple(arm.measuring), machine_fingerprint(), sorted(library_versions().items()))
-        return self._unit("measure", arm, candidate, *parts, round_index=round_index)
+        return self._unit("measure", arm.as_measured(), candidate, *parts, round_index=round_index)
 
     def measure_units(self, arm: Arm, names: Iterable[str]) -> list[Unit]:
         """The measuring units in the order in which they run: every candidate once a round, so that drift hits all alike."""

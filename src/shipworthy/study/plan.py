@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from shipworthy.experiments.accuracy import accuracy_units
-from shipworthy.experiments.arms import Arm, arms_of, members_in
+from shipworthy.experiments.arms import Arm, arms_of, members_in, study_at
 from shipworthy.experiments.latency_and_throughput import loaded_arms, units_under_load
 from shipworthy.experiments.workbench import Unit, Workbench
 from shipworthy.records import Study
@@ -210,17 +210,22 @@ def plan_study(bench: Workbench, study: Study) -> Plan:
         # What is swept in the measuring alone shares one chain.
         chains.setdefault(trained.key, tuple(chain))
         how = {**asdict(arm.measuring), "batch_sizes": list(arm.measuring.batch_sizes), "confidence": study.confidence}
-        swept = {"factor": arm.factor, "level": arm.level}
+        measuring = arm.as_measured()
+        swept = {"factor": measuring.factor, "level": measuring.level}
         measured = (bench.queries_unit(arm), *bench.measure_units(arm, names))
-        exclusive.append(Step(MEASURE, arm, {**rows, **swept, **how, "candidates": names}, measured, exclusive=True))
+        # What is swept in the load or the judging alone is measured once.
+        if measuring.key not in {step.arm.key for step in exclusive if step.arm}:
+            values = {**rows, **swept, **how, "candidates": names}
+            exclusive.append(Step(MEASURE, measuring, values, measured, exclusive=True))
         for unit in (*fits.values(), *scored, *measured):
             seconds[unit.name] = expected_seconds(unit)
     for arm in loaded_arms(study):
         there = {"dataset": arm.dataset, "seed": arm.seed, "run_folder": str(bench.folder.resolve()), **asdict(arm.training)}
-        units = tuple(units_under_load(bench, arm, study.load.candidates, study.load, study.traffic_queries_s))
+        asked = study_at(study, arm)
+        units = tuple(units_under_load(bench, arm, study.load.candidates, asked.load, asked.traffic_queries_s))
         values = {**there, "factor": arm.factor, "level": arm.level, "candidates": list(study.load.candidates)}
         exclusive.append(Step(LOAD, arm, values, units, exclusive=True))
-        seconds |= {unit.name: expected_load_seconds(unit, study) for unit in units}
+        seconds |= {unit.name: expected_load_seconds(unit, asked) for unit in units}
     last = Step(REPORT, None, {"run_folder": str(bench.folder.resolve())}, ())
     heard = (Step(STAKEHOLDERS, None, {"run_folder": str(bench.folder.resolve())}, ()),) if study.stakeholders else ()
     # The longest chain first: two workers then end at about the same time.
