@@ -45,6 +45,7 @@ NOT_SWEPT = {
     "queries_per_s": _LIMIT,
     "worst_roc_auc": _LIMIT,
     "rate_per_s": "is called traffic_queries_s in a study; sweep that",
+    "requests_ms": "changes nothing that a study measures; set it in the notebook, run alone",
     "factor": "says what is swept; name the field itself",
     "level": "says what is swept; name the field itself",
     **dict.fromkeys(("research", "ml_engineering", "sales", "product", "platform", "legal", "manager"), _WISH),
