@@ -20,7 +20,6 @@ from shipworthy.study.plan import LOAD, MEASURE, expected_wall_seconds, plan_stu
 from shipworthy.study.schema import study_digest
 from shipworthy.study.subset import subset_of
 
-
 FEWER_ROUNDS = (
     "Left out to answer within 5 minutes were further rounds of prior on adult: measured, in fewer processes than the study "
     "asks for."
