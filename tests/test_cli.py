@@ -160,7 +160,7 @@ def test_an_unknown_study_is_refused_before_anything_is_written(command, tmp_pat
         ("  - random_forest", "  - catboost", ["catboost", "random_forest", "xgboost"]),
         ("folds: 5", "fold: 5", ["training.fold"]),
         ("seeds: [0]", "seeds: [0", ["YAML"]),
-        ("sweep: {}", "sweep: {metric: [1]}", ["metric", "max_train_rows"]),
+        ("sweep: {}", "sweep: {fold: [1]}", ["folds", "max_train_rows"]),
     ],
 )
 def test_a_bad_study_is_refused_before_anything_is_written(command, tmp_path, old, new, words):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -347,3 +348,26 @@ def test_a_notebook_without_roles_says_how_a_file_is_studied(save):
     limits = {"p99_limit_ms": 1.0, "memory_limit_mib": 1.0, "queries_per_s": 1.0, "smallest_useful_gain": 0.1}
     with pytest.raises(InputError, match=r"datasets names the file .*mine\.csv; describe it in a study"):
         experiments.lab_study(datasets=[save(table()).file], candidates=["prior"], seeds=[0], **limits)
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_of_many_rows_a_sample_is_drawn_and_said(save, ending, monkeypatch):
+    """Of a larger file so many rows as asked for are read, in order, the same each time, from all of it; and that is said."""
+    monkeypatch.setattr(plain_tables, "PIECE", 64)
+    whole = table(1000).assign(fee=np.arange(1000.0))
+    source = save(whole, f"mine.{ending}", max_rows=300, drop=("who",))
+    rows = plain_tables.read_table(Path(source.file), max_rows=300)
+    kept = rows.frame["fee"].to_numpy()
+    assert len(kept) == 300
+    assert (np.diff(kept) > 0).all()
+    # Each quarter of the file is drawn from as chance has it: 75 rows with a standard deviation of 6.3.
+    assert np.abs(np.histogram(kept, 4, (0, 1000))[0] - 75).max() < 4 * 6.3
+    again = plain_tables.read_table(Path(source.file), max_rows=300).frame
+    assert again.equals(rows.frame)
+    expected = whole.iloc[kept.astype(int)]
+    assert rows.frame["shop"].tolist() == expected["shop"].tolist()
+    said = f"mine.{ending} holds 1,000 rows; a sample of 300, drawn by chance, is read (max_rows: 0 reads all)."
+    assert said in datasets.load(source).guesses
+    everything = datasets.load(save(whole, f"mine.{ending}", max_rows=0, drop=("who",)))
+    assert len(everything.y) == 1000
+    assert not [g for g in everything.guesses if "sample" in g]

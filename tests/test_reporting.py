@@ -188,8 +188,9 @@ def test_tables_do_not_depend_on_the_order_of_the_records(report):
 
 
 def test_every_promised_table_is_there(report):
-    """Seven tables, none of them empty."""
+    """Eight tables, none of them empty."""
     names = {"accuracy.csv", "serving.csv", "training.csv", "comparison.csv", "verdicts.csv", "requirements.csv", "results.csv"}
+    names.add("scores.csv")
     assert set(report.tables) == names
     assert all(len(t) for t in report.tables.values())
 
@@ -349,6 +350,41 @@ def test_the_comparison_of_an_unknown_data_set_names_those_that_exist():
     """One sentence."""
     with pytest.raises(ValueError, match="there are records of adult"):
         comparison_table(make_records(), "iris", "roc_auc")
+
+
+def test_scores_stand_side_by_side_for_every_data_set_and_level():
+    """One row a candidate and one column a data set and level, with score, p99 and answer of that place; a dash where none is."""
+    content = make_content()
+    flights = make_records("flights", level="1000")
+    flights = flights[flights["candidate"] != "boost"]
+    records = pd.concat([make_records(level="1000"), make_records(level="4000"), flights])
+    study = replace(content.study, datasets=("adult", "flights"), sweep={"max_train_rows": (1000, 4000)})
+    verdict = replace(content.verdicts[0], dataset="adult", level="4000")
+    report = build_report(replace(content, records=records, study=study, verdicts=[verdict]))
+    table = report.tables["scores.csv"].set_index("candidate")
+    assert list(table.columns) == ["adult, 1000", "adult, 4000", "flights, 1000"]
+    assert table.loc["boost", "flights, 1000"] == "-"
+    shown = table.loc[verdict.candidate, "adult, 4000"]
+    held = records[
+        (records["dataset"] == "adult")
+        & (records["level"] == "4000")
+        & (records["candidate"] == verdict.candidate)
+        & (records["quantity"] == "roc_auc")
+        & (records["statistic"] == "test")
+    ]
+    assert float(shown.split(";")[0]) == pytest.approx(held["value"].mean(), abs=1e-4)
+    assert shown.endswith(f"; {verdict.answer}")
+    assert not table.loc[verdict.candidate, "adult, 1000"].endswith(verdict.answer)
+    assert "Every candidate on every data set and level of max_train_rows" in report.html
+    assert shown in report.html
+
+
+def test_what_there_was_no_time_for_stands_at_the_top():
+    """What a time budget left out is said before the first verdict, in the page and in the Markdown."""
+    said = "Left out to answer within 5 minutes: stack on adult."
+    report = build_report(replace(make_content(), left_out=[said]))
+    for page, verdicts in ((report.html, '<h2 id="verdicts">'), (report.markdown, "## Verdicts")):
+        assert 0 < page.index(said) < page.index(verdicts)
 
 
 def test_swept_levels_get_a_section_and_rows_each():

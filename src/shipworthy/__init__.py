@@ -9,6 +9,7 @@ Importing the package imports nothing heavy; it does *not* know anything by itse
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,17 @@ __all__ = ["__version__", "open_run", "run"]
 __version__ = "0.1.0"
 
 
-def run(study: str = "quick", *, workers: int | None = None, fresh: bool = False, outputs: str | Path | None = None) -> Run:
+def run(
+    study: str = "quick",
+    *,
+    workers: int | None = None,
+    fresh: bool = False,
+    within_minutes: float | None = None,
+    candidates: Sequence[str] = (),
+    datasets: Sequence[str] = (),
+    seeds: Sequence[int] = (),
+    outputs: str | Path | None = None,
+) -> Run:
     """Run a study, or go on with it where it was left; a bar shows the time left.
 
     Parameters
@@ -30,6 +41,10 @@ def run(study: str = "quick", *, workers: int | None = None, fresh: bool = False
         Notebooks that may train side by side; by default one for each core, four at most.
     fresh : bool
         Start a new run folder even where one of the same study exists.
+    within_minutes : float, optional
+        A time budget: what does not fit is left out, and said in the report.
+    candidates, datasets, seeds : sequence
+        Some of the study's own; empty means all. An ensemble brings its members.
     outputs : path, optional
         Where run folders are made; by default ``outputs``.
 
@@ -49,7 +64,18 @@ def run(study: str = "quick", *, workers: int | None = None, fresh: bool = False
     from shipworthy.study.progress import progress_bar
 
     with progress_bar() as bar:
-        outcome = run_study(study, workers=workers, fresh=fresh, outputs=outputs, announce=bar.announce, show=bar.show)
+        outcome = run_study(
+            study,
+            workers=workers,
+            fresh=fresh,
+            within_minutes=within_minutes,
+            candidates=candidates,
+            datasets=datasets,
+            seeds=seeds,
+            outputs=outputs,
+            announce=bar.announce,
+            show=bar.show,
+        )
     if outcome.failed:
         raise RuntimeError("; ".join(outcome.failed))
     return outcome.run

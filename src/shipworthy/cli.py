@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from shipworthy.records import InputError
+
+if TYPE_CHECKING:
+    from shipworthy.study import Outcome
 
 app = typer.Typer(
     help="Is this ensemble worth shipping? Train, measure, and get a verdict that a sceptic can re-judge.",
@@ -29,6 +32,15 @@ def run(
     study: Annotated[str, typer.Argument(help="quick, full, or the path of a study file.")] = "quick",
     workers: Annotated[int, typer.Option(help="Notebooks that may train side by side; 0 = one a core, four at most.")] = 0,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start a new run folder even where the study has one.")] = False,
+    within_minutes: Annotated[
+        float | None,
+        typer.Option(help="A time budget: what does not fit is left out, and said; a later run without one adds it."),
+    ] = None,
+    candidate: Annotated[
+        list[str] | None, typer.Option(help="Only this candidate of the study, and its members; may be given again.")
+    ] = None,
+    dataset: Annotated[list[str] | None, typer.Option(help="Only this data set of the study; may be given again.")] = None,
+    seed: Annotated[list[int] | None, typer.Option(help="Only this seed of the study; may be given again.")] = None,
     outputs: Outputs = "",
 ) -> None:
     """Run a study, or go on with it where it was left; print the verdicts and where the report is."""
@@ -40,12 +52,28 @@ def run(
     try:
         with progress_bar() as bar:
             outcome = run_study(
-                study, workers=workers or None, fresh=fresh, outputs=outputs or None, announce=bar.announce, show=bar.show
+                study,
+                workers=workers or None,
+                fresh=fresh,
+                within_minutes=within_minutes,
+                candidates=candidate or (),
+                datasets=dataset or (),
+                seeds=seed or (),
+                outputs=outputs or None,
+                announce=bar.announce,
+                show=bar.show,
             )
     except KeyboardInterrupt:
         # Typer would end with 130 too, but without a word.
         typer.echo("\nshipworthy: interrupted; what was done is kept, run the same command to go on", err=True)
         raise typer.Exit(130) from None
+    _tell(outcome)
+    if outcome.failed:
+        raise typer.Exit(1)
+
+
+def _tell(outcome: Outcome) -> None:
+    """Print the verdicts, the picks, what is missing, and where the report is."""
     finished = outcome.run
     assessment = finished.assessment()
     typer.echo("")
@@ -59,13 +87,15 @@ def run(
         chaser, required = pick["benchmark_chaser"]["candidate"], pick["requirements"]["candidate"]
         why = "" if required else f": {pick['requirements']['reason']}"
         typer.echo(f"{where}: a benchmark-chaser would ship {chaser}; the requirements would ship {required or 'nothing'}{why}")
-    for sentence in assessment.missing:
+    for sentence in outcome.left_out:
+        typer.echo(sentence)
+    if outcome.left_out:
+        typer.echo("Run it again without a time budget, or with another, and it goes on from here.")
+    for sentence in (s for s in assessment.missing if s not in outcome.left_out):
         typer.echo(f"note: {sentence}", err=True)
     for sentence in outcome.failed:
         typer.echo(f"failed: {sentence}", err=True)
     typer.echo(f"\nreport: {finished.report}")
-    if outcome.failed:
-        raise typer.Exit(1)
 
 
 @app.command()

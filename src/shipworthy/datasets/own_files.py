@@ -44,7 +44,7 @@ def read_own_file(source: DataFile) -> Rows:
         In one sentence that names file, line or column, and remedy.
     """
     path = Path(source.file)
-    table = read_table(path, text=source.text, secret=source.personal)
+    table = read_table(path, text=source.text, secret=source.personal, max_rows=source.max_rows)
     _check_columns(source, table)
     guesses = list(table.guesses)
     kept = table.frame[source.target].notna().to_numpy()

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import csv
 import io
+import random
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,8 +23,12 @@ from shipworthy.records import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
+    from numpy.typing import NDArray
 
 MOST_COLUMNS = 2_000
+PIECE = 65_536
+"""Rows of a Parquet file that are in memory beside the sample."""
 LONGEST_NAME = 200
 MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "?")
 """Cells of a CSV file that hold no value."""
@@ -42,7 +47,7 @@ class PlainTable:
     guesses: tuple[str, ...]
 
 
-def read_table(path: Path, *, text: Sequence[str] = (), secret: Sequence[str] = ()) -> PlainTable:
+def read_table(path: Path, *, text: Sequence[str] = (), secret: Sequence[str] = (), max_rows: int = 0) -> PlainTable:
     """Read a file.
 
     Parameters
@@ -53,10 +58,14 @@ def read_table(path: Path, *, text: Sequence[str] = (), secret: Sequence[str] = 
         Columns to be left as text.
     secret : sequence of str
         Columns of which no message may show a value.
+    max_rows : int
+        Of a file with more rows a sample of so many is drawn by chance, always the same; 0 means that all are read. A Parquet
+        file is then read a piece at a time, so that its other rows are never in memory together.
 
     Returns
     -------
     PlainTable
+        Its rows in the order of the file.
 
     Raises
     ------
@@ -68,20 +77,20 @@ def read_table(path: Path, *, text: Sequence[str] = (), secret: Sequence[str] = 
     if not path.is_file():
         raise InputError(f"{path}: no such file; check the path, which is relative to the study's folder")
     if path.suffix.lower() == ".parquet":
-        return _from_parquet(path, text)
+        return _from_parquet(path, text, max_rows)
     try:
         raw = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); check its permissions") from None
-    return _from_text(path, raw, text, secret)
+    return _from_text(path, raw, text, secret, max_rows)
 
 
-def _from_text(path: Path, raw: bytes, text: Sequence[str], secret: Sequence[str]) -> PlainTable:
+def _from_text(path: Path, raw: bytes, text: Sequence[str], secret: Sequence[str], max_rows: int) -> PlainTable:
     import pandas as pd
 
     decoded = _decoded(path, raw)
     separator = "\t" if path.suffix.lower() == ".tsv" else _separator(decoded)
-    names, cells, lines = _cells(path, decoded, separator)
+    names, cells, lines, n_rows = _cells(path, decoded, separator, max_rows)
     columns: dict[str, Any] = {}
     kinds: dict[str, Kind] = {}
     marks: set[str] = set()
@@ -92,6 +101,7 @@ def _from_text(path: Path, raw: bytes, text: Sequence[str], secret: Sequence[str
         column = column.where(~gone)
         columns[name], kinds[name] = _typed(path, name, column, lines, name in text, name in secret, separator == ";")
     guesses = [] if separator == "," else [f"{path.name} is read with {separator!r} between its cells."]
+    guesses += _sampled(path, n_rows, len(cells))
     if marks:
         guesses.append(f"Cells that hold {', '.join(sorted(marks))} are read as missing.")
     return PlainTable(pd.DataFrame(columns), kinds, tuple(guesses))
@@ -116,11 +126,42 @@ def _separator(text: str) -> str:
     return max(",;\t|", key=lambda mark: (len(next(csv.reader([header], delimiter=mark), [])), mark == ","))
 
 
-def _cells(path: Path, text: str, separator: str) -> tuple[list[str], list[list[str]], list[int]]:
-    """Column names, cells and the line on which each row ends; empty lines are passed over."""
+def _sampled(path: Path, n_rows: int, kept: int) -> list[str]:
+    """What is said of a file of which a sample was drawn."""
+    if kept == n_rows:
+        return []
+    return [f"{path.name} holds {n_rows:,} rows; a sample of {kept:,}, drawn by chance, is read (max_rows: 0 reads all)."]
+
+
+@dataclass(slots=True)
+class _Sample:
+    """Rows of which each has the same chance to be kept, however many will follow: algorithm R (Vitter, ACM TOMS 11:37, 1985)."""
+
+    max_rows: int
+    n_rows: int = 0
+    rows: list[list[str]] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
+    chance: random.Random = field(default_factory=lambda: random.Random(0))  # noqa: S311 - a sample, no secret
+
+    def add(self, row: list[str], line: int) -> None:
+        """Keep a row, or not."""
+        self.n_rows += 1
+        if not self.max_rows or len(self.rows) < self.max_rows:
+            self.rows.append(row)
+            self.lines.append(line)
+        elif (place := self.chance.randrange(self.n_rows)) < self.max_rows:
+            self.rows[place], self.lines[place] = row, line
+
+    def in_order(self) -> tuple[list[list[str]], list[int]]:
+        """The rows in the order of the file, and the line on which each ends."""
+        placed = sorted(range(len(self.rows)), key=self.lines.__getitem__)
+        return [self.rows[i] for i in placed], [self.lines[i] for i in placed]
+
+
+def _cells(path: Path, text: str, separator: str, max_rows: int) -> tuple[list[str], list[list[str]], list[int], int]:
+    """Column names, cells, the line on which each row ends, and how many rows there are; empty lines are passed over."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    rows: list[list[str]] = []
-    lines: list[int] = []
+    sample = _Sample(max_rows)
     names: list[str] = []
     try:
         for row in reader:
@@ -134,15 +175,14 @@ def _cells(path: Path, text: str, separator: str) -> tuple[list[str], list[list[
                     "cells that hold the separator"
                 )
             else:
-                rows.append(row)
-                lines.append(reader.line_num)
+                sample.add(row, reader.line_num)
     except csv.Error as error:
         raise InputError(f"{path}, line {reader.line_num}: is not CSV ({error}); mend that line") from None
     if not names:
         raise InputError(f"{path}: is empty; it needs a line of column names and rows below it")
-    if not rows:
+    if not sample.rows:
         raise InputError(f"{path}: has column names and no rows; give a file with rows")
-    return names, rows, lines
+    return names, *sample.in_order(), sample.n_rows
 
 
 def _checked_names(path: Path, names: list[str]) -> list[str]:
@@ -200,13 +240,30 @@ def _as_text(column: pd.Series[Any]) -> pd.Series[Any]:
     return column.astype(pd.StringDtype(na_value=np.nan))
 
 
-def _from_parquet(path: Path, text: Sequence[str]) -> PlainTable:
-    import pandas as pd
+def _drawn(path: Path, max_rows: int) -> tuple[pa.Table, NDArray[np.int64], int]:
+    """The rows of a Parquet file, or a sample of them in order; their places in the file, and how many it has."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    with pq.ParquetFile(path) as file:
+        n_rows = file.metadata.num_rows
+        if not max_rows or n_rows <= max_rows:
+            return file.read(), np.arange(n_rows, dtype=np.int64), n_rows
+        chosen = np.sort(np.random.default_rng(0).choice(n_rows, max_rows, replace=False))
+        pieces, begins = [], 0
+        for batch in file.iter_batches(PIECE):
+            here = chosen[np.searchsorted(chosen, begins) : np.searchsorted(chosen, begins + batch.num_rows)]
+            pieces.append(batch.take(pa.array(here - begins)))
+            begins += batch.num_rows
+        return pa.Table.from_batches(pieces), chosen, n_rows
+
+
+def _from_parquet(path: Path, text: Sequence[str], max_rows: int) -> PlainTable:
+    import pandas as pd
+    import pyarrow as pa
+
     try:
-        table = pq.read_table(path)
+        table, places, n_rows = _drawn(path, max_rows)
     except (pa.ArrowException, OSError, ValueError) as error:
         reason = str(error).splitlines()[0][:120]
         raise InputError(f"{path}: cannot be read as Parquet ({reason}); write it again") from None
@@ -226,10 +283,10 @@ def _from_parquet(path: Path, text: Sequence[str]) -> PlainTable:
         elif pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind) or pa.types.is_null(kind):
             values = pd.to_numeric(column).astype("float64")
             if np.isinf(values).any():
-                row = int(np.flatnonzero(np.isinf(values))[0]) + 1
+                row = int(places[np.flatnonzero(np.isinf(values))[0]]) + 1
                 raise InputError(f"{path}, row {row}: column {field.name!r} holds an infinity; mend it, or leave it out")
             whole = pa.types.is_integer(kind) and not column.isna().any() and bool((values.abs() <= 2**53).all())
             columns[field.name], kinds[field.name] = (values.astype("int64") if whole else values), "number"
         else:
             raise InputError(f"{path}: column {field.name!r} is of type {kind}, which is neither number, text nor date; drop it")
-    return PlainTable(pd.DataFrame(columns), kinds, ())
+    return PlainTable(pd.DataFrame(columns), kinds, tuple(_sampled(path, n_rows, len(places))))

@@ -8,17 +8,50 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from shipworthy.experiments.own_files import own_file
-from shipworthy.records import DataFile, InputError, MeasuringPlan, Study, Task, TrainingPlan, digest
+from shipworthy.records import DataFile, InputError, LoadPlan, MeasuringPlan, Study, Task, TrainingPlan, digest
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
 TRAINING_FIELDS = tuple(f.name for f in fields(TrainingPlan))
 MEASURING_FIELDS = tuple(f.name for f in fields(MeasuringPlan))
+LOAD_FIELDS = tuple(f.name for f in fields(LoadPlan))
+JUDGING_FIELDS = ("smallest_useful_gain", "largest_latency_ratio", "largest_memory_ratio", "traffic_queries_s")
+"""Fields of a study that are asked of the same measurements."""
+
+_LISTED = "is a list already; name all its values under {}"
+_OWN_STUDY = "cannot be swept, for the smallest useful gain is meant for one; give each value a study of its own"
+_LIMIT = "is a limit; name a requirement for each value, and all are judged on the same measurements"
+_WISH = "is somebody's; add a stakeholder for each value"
+NOT_SWEPT = {
+    "batch_sizes": _LISTED.format("measuring.batch_sizes"),
+    "curve_batch_sizes": _LISTED.format("load.curve_batch_sizes"),
+    "seed": _LISTED.format("seeds"),
+    "seeds": _LISTED.format("seeds"),
+    "dataset": _LISTED.format("datasets"),
+    "datasets": _LISTED.format("datasets"),
+    "candidates": _LISTED.format("candidates"),
+    "ensembles": _LISTED.format("candidates"),
+    "roles": "describes a file; describe it again under datasets, with a name of its own for each value",
+    "metric": _OWN_STUDY,
+    "confidence": _OWN_STUDY,
+    "p99_limit_ms": _LIMIT,
+    "memory_limit_mib": _LIMIT,
+    "queries_per_s": _LIMIT,
+    "worst_roc_auc": _LIMIT,
+    "rate_per_s": "is called traffic_queries_s in a study; sweep that",
+    "requests_ms": "changes nothing that a study measures; set it in the notebook, run alone",
+    "factor": "says what is swept; name the field itself",
+    "level": "says what is swept; name the field itself",
+    **dict.fromkeys(("research", "ml_engineering", "sales", "product", "platform", "legal", "manager"), _WISH),
+}
+"""Parameters of notebooks that have another place in a study, and which."""
+SWEPT = (*TRAINING_FIELDS, *(f for f in (*MEASURING_FIELDS, *LOAD_FIELDS) if f not in NOT_SWEPT), *JUDGING_FIELDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +80,24 @@ class Arm:
 
     def as_trained(self) -> Arm:
         """The arm as training sees it: whatever is swept in the measuring alone, a candidate is trained and scored once."""
-        pairs = zip(self.factor.split("; "), self.level.split("; "), strict=True)
-        kept = [(f, v) for f, v in pairs if f in TRAINING_FIELDS]
-        factor, level = "; ".join(f for f, _ in kept), "; ".join(v for _, v in kept)
-        return Arm(self.dataset, self.seed, self.training, factor=factor, level=level, source=self.source)
+        return replace(self._sweeping(TRAINING_FIELDS), measuring=MeasuringPlan())
+
+    def as_measured(self) -> Arm:
+        """The arm as measuring sees it: whatever is swept in the load or the judging alone, a candidate is measured once."""
+        return self._sweeping((*TRAINING_FIELDS, *MEASURING_FIELDS))
+
+    def as_loaded(self) -> Arm:
+        """The arm as it is put under load, where the plan of the load takes the place of the measuring."""
+        return self._sweeping((*TRAINING_FIELDS, *LOAD_FIELDS, "traffic_queries_s"))
+
+    @property
+    def swept(self) -> dict[str, str]:
+        """The level of each field that is swept."""
+        return dict(zip(self.factor.split("; "), self.level.split("; "), strict=True)) if self.factor else {}
+
+    def _sweeping(self, names: Sequence[str]) -> Arm:
+        kept = {f: v for f, v in self.swept.items() if f in names}
+        return replace(self, factor="; ".join(kept), level="; ".join(kept.values()))
 
     @property
     def title(self) -> str:
@@ -154,7 +201,7 @@ def sentence(error: ValidationError, where: str) -> str:
     return f"{where}: {place} {message}{more}" if place else f"{where}: {message}{more}"
 
 
-def _plan(kind: type[TrainingPlan | MeasuringPlan], values: Mapping[str, Any]) -> Any:
+def _plan(kind: type[TrainingPlan | MeasuringPlan | LoadPlan], values: Mapping[str, Any]) -> Any:
     from pydantic import TypeAdapter, ValidationError
 
     for name, value in values.items():
@@ -245,10 +292,7 @@ def arms_of(study: Study) -> list[Arm]:
     InputError
         If ``sweep`` names something that cannot be swept, or a value that the field does not admit.
     """
-    for name in study.sweep:
-        if name not in (*TRAINING_FIELDS, *MEASURING_FIELDS) or name == "batch_sizes":
-            can = ", ".join(n for n in (*TRAINING_FIELDS, *MEASURING_FIELDS) if n != "batch_sizes")
-            raise InputError(f"sweep: {name!r} cannot be swept; these can: {can}")
+    _check_sweep(study)
     levels = list(itertools.product(*study.sweep.values()))
     arms = []
     files = {f.name: f for f in study.files}
@@ -268,3 +312,40 @@ def arms_of(study: Study) -> list[Arm]:
         )
         arms.append(arm)
     return arms
+
+
+def _check_sweep(study: Study) -> None:
+    """Refuse what cannot be swept, with where it belongs, and values out of range."""
+    for name, values in study.sweep.items():
+        if name in NOT_SWEPT:
+            raise InputError(f"sweep: {name} {NOT_SWEPT[name]}")
+        if name not in SWEPT:
+            near = get_close_matches(name, SWEPT, n=1)
+            hint = f"did you mean {near[0]}? " if near else ""
+            raise InputError(f"sweep: {name!r} cannot be swept; {hint}these can: {', '.join(SWEPT)}")
+        for value in values:
+            if name in LOAD_FIELDS:
+                if not study.load.candidates:
+                    raise InputError(f"sweep: {name} is of the load, under which no candidate is put; name some under load")
+                _plan(LoadPlan, {name: value})
+            elif name in JUDGING_FIELDS and not 0 < value < math.inf:
+                raise InputError(f"sweep: {name} must be above 0, not {value!r:.60}")
+
+
+def study_at(study: Study, arm: Arm) -> Study:
+    """The study as it is asked at the level of an arm: what is swept in the load and the judging has its value.
+
+    Parameters
+    ----------
+    study : Study
+    arm : Arm
+
+    Returns
+    -------
+    Study
+        Its sweep is still there.
+    """
+    chosen = {f: next(v for v in study.sweep[f] if str(v) == level) for f, level in arm.swept.items()}
+    load: dict[str, Any] = {f: v for f, v in chosen.items() if f in LOAD_FIELDS}
+    judging: dict[str, Any] = {f: v for f, v in chosen.items() if f in JUDGING_FIELDS}
+    return replace(study, load=replace(study.load, **load), **judging)

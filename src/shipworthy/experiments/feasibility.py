@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from shipworthy.experiments.accuracy import accuracy_units, compare_accuracy
-from shipworthy.experiments.arms import Arm, arms_of, check_candidate, check_metric, make_arm, sentence, task_of
+from shipworthy.experiments.arms import Arm, arms_of, check_candidate, check_metric, make_arm, sentence, study_at, task_of
 from shipworthy.experiments.assessment import SAMPLE_COLUMNS, Assessment
 from shipworthy.experiments.latency_and_memory import measure_latency_and_memory, measurements_of, samples_of
 from shipworthy.experiments.latency_and_throughput import (
@@ -24,6 +24,7 @@ from shipworthy.experiments.latency_and_throughput import (
     traffic_measurements,
     under_load,
 )
+from shipworthy.experiments.left_out import minutes_in_words
 from shipworthy.experiments.money import money_of_place
 from shipworthy.experiments.own_files import ENDINGS
 from shipworthy.experiments.workbench import Workbench, nan_for_null, record_rows
@@ -153,6 +154,42 @@ class _Found:
     rows: list[dict[str, Any]]
     missing: list[str]
     test_share: float = math.nan
+    without: tuple[str, ...] = ()
+    """Candidates that the time budget had no room for."""
+    arms: tuple[Arm, ...] = ()
+    """Those of the seeds that it had room for."""
+
+    def loaded_as(self, arm: Arm) -> bool:
+        """Whether an arm under load speaks of this place; what is swept in the measuring has no place of its own there."""
+        here = self.arms[0] if self.arms else None
+        return here is not None and here.as_loaded().key == arm.key and here.as_measured().key == here.as_trained().key
+
+    def add(self, records: Sequence[Record], measured: Sequence[Measurement]) -> None:
+        """Take in what was found under load."""
+        self.rows += record_rows(records, self.arms[0])
+        self.evidence[:] = [
+            replace(
+                e,
+                measurements=(*e.measurements, *(m for m in measured if m.candidate == e.candidate)),
+                records=(*e.records, *(r for r in records if r.candidate == e.candidate)),
+            )
+            for e in self.evidence
+        ]
+
+
+def _judged_arms(bench: Workbench, study: Study, arms: Sequence[Arm]) -> tuple[list[Arm], list[str]]:
+    """The seeds and candidates of one place that a time budget did not leave out: all where there was none.
+
+    Candidates are compared seed by seed, so a further seed counts where none of the candidates was left out for it.
+    """
+    left_out = bench.left_out().units
+
+    def scored(arm: Arm, name: str) -> bool:
+        units = [bench.fit_unit(arm, name), *accuracy_units(bench, arm, [name], study.metric, study.confidence)]
+        return not any(u.name in left_out for u in units)
+
+    names = [name for name in study.candidates if scored(arms[0], name)]
+    return [arms[0], *(arm for arm in arms[1:] if all(scored(arm, name) for name in names))], names
 
 
 def _gather(bench: Workbench, study: Study, arms: Sequence[Arm]) -> _Found:
@@ -160,8 +197,12 @@ def _gather(bench: Workbench, study: Study, arms: Sequence[Arm]) -> _Found:
     from shipworthy import artefacts, candidates, training
     from shipworthy.feasibility import Evidence
 
+    left_out = bench.left_out().units
     found = _Found([], [], [])
-    for name in study.candidates:
+    arms, scored = _judged_arms(bench, study, arms)
+    found.arms = tuple(arms)
+    found.without = tuple(name for name in study.candidates if name not in scored)
+    for name in scored:
         candidate = candidates.get(name)
         rows: list[dict[str, Any]] = []
         scores, resampled, shipped = [], [], []
@@ -184,7 +225,7 @@ def _gather(bench: Workbench, study: Study, arms: Sequence[Arm]) -> _Found:
             measurements += own
             rows += _serving_rows(own, candidate, arm, study)
             found.missing += [f"{m.quantity} of {name} on {arm.title}: {m.failure}." for m in own if m.failure]
-            if not own:
+            if not own and not any(u.name in left_out for u in bench.measure_units(arm, [name])):
                 found.missing.append(f"{name} was not measured on {arm.title}.")
         found.rows += rows
         if len(scores) == len(arms):
@@ -240,13 +281,14 @@ def assess(bench: Workbench, study: Study) -> Assessment:
     places: dict[tuple[str, str], list[Arm]] = {}
     for arm in arms:
         places.setdefault((arm.dataset, arm.level), []).append(arm)
-    gathered = {place: _gather(bench, study, alike) for place, alike in places.items()}
+    gathered = {place: _gather(bench, study_at(study, alike[0]), alike) for place, alike in places.items()}
     loads = _put_under_load(bench, study, gathered)
-    judged = [_judge_place(bench, study, place, alike, gathered) for place, alike in places.items()]
+    judged = [_judge_place(bench, study_at(study, alike[0]), place, alike, gathered) for place, alike in places.items()]
     samples = [s for alike in places.values() for arm in alike if len(s := samples_of(bench, arm, study.candidates))]
     missing = [said for one in judged for said in one.missing]
     missing += [said for place in loads for said in place.missing]
     missing += [f"{f['unit']} failed: {f['error']}" for f in bench.failures()]
+    missing = [*bench.left_out().sentences, *missing]
     return Assessment(
         study,
         _table([row for one in judged for row in one.rows], study),
@@ -278,32 +320,21 @@ def _put_under_load(bench: Workbench, study: Study, gathered: Mapping[tuple[str,
 
     loads = []
     for arm in loaded_arms(study):
-        names, rate = study.load.candidates, study.traffic_queries_s
+        asked = study_at(study, arm)
+        names, rate = asked.load.candidates, asked.traffic_queries_s
         truth = [m for name in names for m in measurements_of(bench, arm, name)]
-        place = under_load(bench, arm, names, study.load, rate_per_s=rate, truth=truth)
+        place = under_load(bench, arm, names, asked.load, rate_per_s=rate, truth=truth)
         loads.append(place)
-        found = gathered.get((arm.dataset, arm.level))
-        if found is None:  # what is swept in the measuring has no place of its own under load
-            continue
         measured: list[Measurement] = []
-        for m in traffic_measurements(bench, arm, names, study.load, rate_per_s=rate):
+        for m in traffic_measurements(bench, arm, names, asked.load, rate_per_s=rate):
             if m.quantity != "latency_ms":
                 continue
             loaded = artefacts.fingerprint(Path(training.load(bench.part(bench.fit_unit(arm, m.candidate))).artefact))
             measured.append(replace(m, conditions=replace(m.conditions, artefact=loaded)))
         records = load_records([place], measured, {name: candidates.get(name).kind for name in names})
-        found.rows += record_rows(records, arm)
-        found.evidence[:] = [
-            replace(
-                e,
-                measurements=(
-                    *e.measurements,
-                    *(m for m in measured if m.candidate == e.candidate and m.quantity == "latency_ms"),
-                ),
-                records=(*e.records, *(r for r in records if r.candidate == e.candidate)),
-            )
-            for e in found.evidence
-        ]
+        for found in gathered.values():
+            if found.loaded_as(arm):
+                found.add(records, measured)
     return tuple(loads)
 
 
@@ -334,14 +365,16 @@ def _judge_place(
     found = gathered[place]
     evidence = found.evidence
     judged = _Judged(list(found.rows), list(found.missing))
-    if not evidence:
+    judged.verdicts = _unmeasured(bench, dataset, level, found)
+    if not evidence and not found.without:
         judged.missing.append(f"Nothing can be judged on {alike[0].title}: no candidate was trained and scored.")
+    if not evidence:
         return judged
     elsewhere = [e for (d, at), other in gathered.items() if d == dataset and at != level for e in other.evidence]
     measured = [m for e in evidence for m in e.measurements]
     floor = noise.noise_floor(measured, 99)
     judged.missing += noise.disturbed(measured)
-    judged.verdicts = feasibility.judge(
+    verdicts = feasibility.judge(
         dataset,
         level,
         evidence,
@@ -352,12 +385,35 @@ def _judge_place(
         rng=np.random.default_rng([study.seeds[0], 5]),
         elsewhere=elsewhere,
     )
+    judged.verdicts = [*(_held_back(bench, v, found) for v in verdicts), *judged.verdicts]
     table = feasibility.requirement_table(dataset, evidence, study, level=level, elsewhere=elsewhere)
     judged.requirements = table
-    money = money_of_place(bench, study, alike, evidence, judged.verdicts)
+    asked = replace(study, seeds=tuple(arm.seed for arm in found.arms))
+    money = money_of_place(bench, asked, found.arms, evidence, verdicts)
     judged.rows += money.rows
     judged.missing += money.missing
     judged.money.append(money.shown)
     chosen = feasibility.picks(dataset, level, evidence, table, study, noise_floor=floor)
     judged.picks.append({**chosen, "noise_floor": floor})
     return judged
+
+
+def _unmeasured(bench: Workbench, dataset: str, level: str, found: _Found) -> list[Verdict]:
+    """Of each ensemble that there was no time for: cannot tell."""
+    from shipworthy import candidates
+
+    said = f"It was not measured: it is left out to answer within {minutes_in_words(bench.left_out().minutes)}."
+    names = [name for name in found.without if candidates.get(name).kind == "ensemble"]
+    return [Verdict(dataset, level, name, "cannot tell", said, (), ()) for name in names]
+
+
+def _held_back(bench: Workbench, verdict: Verdict, found: _Found) -> Verdict:
+    """A verdict to ship says nothing while a stronger baseline may be among what was left out; the others stand."""
+    from shipworthy import candidates
+
+    rivals = [name for name in found.without if candidates.get(name).kind != "ensemble"]
+    if verdict.answer != "ship" or not rivals:
+        return verdict
+    within = minutes_in_words(bench.left_out().minutes)
+    doubt = f"It would ship, but {', '.join(rivals)}, which it must beat too, is left out to answer within {within}."
+    return replace(verdict, answer="cannot tell", reason=f"{doubt} {verdict.reason}")

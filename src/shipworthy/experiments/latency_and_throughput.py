@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shipworthy.experiments.arms import Arm, arms_of, make_arm
+from shipworthy.experiments.arms import Arm, arms_of, make_arm, study_at
 from shipworthy.experiments.ensembles import ensure_trained
 from shipworthy.experiments.latency_and_memory import draw_queries, measurement_from
 from shipworthy.experiments.workbench import Unit, Workbench, nan_for_null, write_json
@@ -83,11 +83,14 @@ def open_load(
         roles=roles,
         run_folder=str(bench.folder),
     )
-    return (arm, study.load, study.traffic_queries_s) if study else (arm, load, rate_per_s)
+    if study is None:
+        return arm, load, rate_per_s
+    asked = study_at(study, arm)
+    return arm, asked.load, asked.traffic_queries_s
 
 
 def loaded_arms(study: Study) -> list[Arm]:
-    """The arms of a study that are put under load: its first seed, as trained, on the data sets that the plan names.
+    """The arms of a study that are put under load: its first seed, on the data sets that the plan names.
 
     What is swept in the measuring alone is not swept here: the plan's own sizes and threads take its place.
     """
@@ -95,9 +98,9 @@ def loaded_arms(study: Study) -> list[Arm]:
         return []
     found: dict[str, Arm] = {}
     for arm in arms_of(study):
-        trained = replace(arm.as_trained(), measuring=study.measuring)
+        loaded = replace(arm.as_loaded(), measuring=study.measuring)
         if arm.seed == study.seeds[0] and arm.dataset in (study.load.datasets or study.datasets):
-            found.setdefault(trained.key, trained)
+            found.setdefault(loaded.key, loaded)
     return list(found.values())
 
 
@@ -393,7 +396,7 @@ def under_load(
     from shipworthy.measurement.machine import usable_cores
 
     units = units_under_load(bench, arm, names, plan, rate_per_s)
-    missing = [f"{u.title} was not made." for u in units if not bench.done(u)]
+    missing = [f"{u.title} was not made." for u in units if not bench.done(u) and u.name not in bench.left_out().units]
     read: dict[tuple[str, str], list[tuple[Measurement, ...]]] = {}
     for unit in (u for u in units if bench.done(u)):
         measured = tuple(measurement_from(row) for row in bench.read(unit, "measurements.json"))

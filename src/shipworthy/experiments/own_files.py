@@ -50,7 +50,7 @@ def own_file(dataset: str, roles: Mapping[str, Sequence[str]], run_folder: str =
         if roles:
             raise InputError(f"parameters: roles describe a file of your own, and dataset {dataset!r} is none; leave them empty")
         return None
-    if strays := [r for r in roles if r not in {f.name for f in fields(DataFile)} - {"file", "test_share"}]:
+    if strays := [r for r in roles if r not in {f.name for f in fields(DataFile)} - {"file", "test_share", "max_rows"}]:
         raise InputError(f"parameters: roles has no {strays[0]!r}; it has target, task, name, time, group, {', '.join(LISTS)}")
     if not roles.get("target"):
         raise InputError(f"parameters: roles must name the target of {dataset}, as in {{'target': ['late']}}")

@@ -22,11 +22,14 @@ from pathlib import Path
 from typing import Any
 
 from shipworthy.experiments.arms import Arm, members_in
+from shipworthy.experiments.left_out import LeftOut, read_left_out
 from shipworthy.records import DataFile, Dataset, InputError, Study, TrainingPlan, digest
 
 PARTS = "parts"
 FAILURES = "failures"
 PLAN_FILE = "plan.json"
+TIME_LEFT_FILE = "time_left.json"
+"""Says to a notebook that times things when it must have ended, where the study has a time budget."""
 NOTEBOOK_OF = {
     "train": "01_train_single_models",
     "assemble": "02_build_ensembles",
@@ -198,7 +201,7 @@ class Workbench:
 
         rows = (datasets.fingerprint(arm.rows), *astuple(arm.training))
         drawn = (arm.measuring.queries, arm.measuring.batch_sizes, arm.measuring.batch_repeats)
-        return self._unit("queries", arm, "", *rows, *drawn)
+        return self._unit("queries", arm.as_measured(), "", *rows, *drawn)
 
     def measure_unit(self, arm: Arm, candidate: str, round_index: int) -> Unit:
         """The unit that measures one round of a candidate in a fresh child process on this machine."""
@@ -206,7 +209,7 @@ class Workbench:
 
         built_on = (self.fit_unit(arm, candidate).identity, self.queries_unit(arm).identity)
         parts = (*built_on, *astuple(arm.measuring), machine_fingerprint(), sorted(library_versions().items()))
-        return self._unit("measure", arm, candidate, *parts, round_index=round_index)
+        return self._unit("measure", arm.as_measured(), candidate, *parts, round_index=round_index)
 
     def measure_units(self, arm: Arm, names: Iterable[str]) -> list[Unit]:
         """The measuring units in the order in which they run: every candidate once a round, so that drift hits all alike."""
@@ -284,7 +287,7 @@ class Workbench:
         return part
 
     def make_all(self, works: Iterable[tuple[Unit, Callable[[Path], None]]]) -> None:
-        """Do every unit, going on past those that fail.
+        """Do every unit, going on past those that fail, and past those that a time budget has no room for.
 
         Raises
         ------
@@ -293,12 +296,27 @@ class Workbench:
         """
         failed: list[str] = []
         for unit, work in works:
+            if not self._time_for(unit):
+                self.notify(f"{unit.title}: left out, for it would end after the study must have answered")
+                continue
             try:
                 self.make(unit, work)
             except Exception as error:  # noqa: BLE001 - one candidate's failure, whatever it is, must not cost the others
                 failed.append(f"{unit.title}: {type(error).__name__}: {error}")
         if failed:
             raise UnitsFailedError("; ".join(failed))
+
+    def _time_for(self, unit: Unit, clock: Callable[[], float] = time.time) -> bool:
+        """Whether a unit that times things should end in time; any may where the study has no time budget."""
+        path = self.folder / TIME_LEFT_FILE
+        if not path.is_file() or self.done(unit):
+            return True
+        told = json.loads(path.read_text(encoding="utf-8"))
+        return bool(clock() + told["seconds"].get(unit.name, 0.0) <= told["ends"])
+
+    def left_out(self) -> LeftOut:
+        """What the run left out to answer within its time budget."""
+        return read_left_out(self.folder)
 
     def failures(self) -> list[dict[str, Any]]:
         """What failed and has not been made since, oldest first."""

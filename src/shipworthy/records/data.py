@@ -57,6 +57,8 @@ class DataFile:
         Columns to be read as text although they hold numbers, such as codes.
     test_share : float
         Share of the rows that is held out: the latest where there is a time, whole groups where there is a group.
+    max_rows : int
+        Of a file with more rows a sample of so many is drawn by chance, and said; 0 means that all are read.
     """
 
     __pydantic_config__ = FORBID_UNKNOWN
@@ -73,6 +75,7 @@ class DataFile:
     drop: tuple[str, ...] = ()
     text: tuple[str, ...] = ()
     test_share: Annotated[float, Ge(0.05), Le(0.9)] = 0.3
+    max_rows: Annotated[int, Ge(0)] = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)

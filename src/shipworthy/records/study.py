@@ -229,9 +229,10 @@ class Study:
     ``largest_latency_ratio`` and ``largest_memory_ratio`` say how many times the p99 latency and the memory of either baseline
     are tolerable; left out, only the requirements limit what an ensemble may cost.
 
-    ``sweep`` names fields of :class:`TrainingPlan` or :class:`MeasuringPlan` and lists the values to try; every combination
-    is an arm of its own, and the one table of results has a row for each. ``datasets`` are names; those of somebody's own files
-    are described in ``files``.
+    ``sweep`` names fields of :class:`TrainingPlan`, :class:`MeasuringPlan`, :class:`LoadPlan` or of what is judged, and lists the
+    values to try; every combination is an arm of its own, and the one table of results has a row for each. ``datasets`` are
+    names; those of somebody's own files are described in ``files``. ``within_minutes`` is a time budget: what does not fit is
+    left out, and said. It is no part of what names a run: a later go without it completes the same one.
     """
 
     __pydantic_config__ = FORBID_UNKNOWN
@@ -255,3 +256,4 @@ class Study:
     files: tuple[DataFile, ...] = ()
     sweep: dict[str, Annotated[tuple[int | float, ...], MinLen(1)]] = field(default_factory=dict)
     stakeholders: tuple[Stakeholder, ...] = ()
+    within_minutes: Annotated[float, Gt(0), Lt(math.inf)] | None = None

@@ -45,6 +45,8 @@ class ReportContent:
         As from ``experiments.money``, one for each data set and level.
     datasets : sequence of mapping
         As from :func:`~shipworthy.reporting.cards.dataset_facts`.
+    left_out : sequence of str
+        What there was no time for, a sentence each.
     """
 
     study: Study
@@ -60,6 +62,7 @@ class ReportContent:
     money: Sequence[Mapping[str, Any]] = ()
     loads: Sequence[Mapping[str, Any]] = ()
     datasets: Sequence[Mapping[str, Any]] = ()
+    left_out: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

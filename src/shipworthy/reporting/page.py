@@ -15,7 +15,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from shipworthy.records import QUANTITIES, RequirementVerdict, Study, Verdict
-from shipworthy.reporting import figures, load, money, tables
+from shipworthy.reporting import figures, load, matrix, money, tables
 from shipworthy.reporting.content import Report, ReportContent
 from shipworthy.reporting.protocol import levels_of, measured_conditions, protocol
 from shipworthy.reporting.stakeholders import hearing_sections, stakeholder_frames, veto_sentences
@@ -77,6 +77,7 @@ def build_report(content: ReportContent) -> Report:
     drawn: dict[str, str] = {}
     picks = places.sort(content.picks, lambda p: (p["dataset"], p["level"]))
     parts = places.sort(set(zip(records["dataset"], records["level"], strict=True)), lambda place: place)
+    csv["scores.csv"] = matrix.score_matrix(records, study.metric, parts, content.verdicts)
     sections = [_section(content, dataset, level, drawn) for dataset, level in parts]
     hearings = places.sort(content.hearings, lambda h: (h.dataset, h.level))
     heard = hearing_sections(hearings, study.stakeholders, drawn)
@@ -96,11 +97,13 @@ def build_report(content: ReportContent) -> Report:
         "sections": sections,
         "loads": load.load_view(places.sort(content.loads, lambda found: (found["dataset"], found["level"])), drawn),
         "money": money.money_view(places.sort(content.money, lambda m: (m["dataset"], m["level"])), records, drawn),
+        "matrix": matrix.matrix_view(csv["scores.csv"]),
         "results": _result_rows(results[:ROWS_ON_THE_PAGE], study.metric),
         "results_left_out": max(0, len(results) - ROWS_ON_THE_PAGE),
         "protocol": protocol(study, records, picks),
         "conditions": measured_conditions(records),
         "missing": content.missing,
+        "left_out": content.left_out,
         "environment": _flat(content.environment),
         "timings": _shares(content.timings),
         "study_yaml": _yaml(study),

@@ -5,10 +5,12 @@ This module does *not* know what the notebooks compute, or how progress is drawn
 
 from __future__ import annotations
 
+import math
 import shutil
 import subprocess
-from collections.abc import Callable
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,8 +18,9 @@ from typing import Any
 from shipworthy import notebooks
 from shipworthy.experiments.arms import arms_of, check_candidate, check_metric
 from shipworthy.experiments.feasibility import assess
+from shipworthy.experiments.left_out import LEFT_OUT_FILE, left_out_sentences, read_left_out
 from shipworthy.experiments.stakeholders import hear_stakeholders, read_hearings, save_hearings
-from shipworthy.experiments.workbench import FAILURES, PARTS, PLAN_FILE, Workbench, as_json, package_digest, write_json
+from shipworthy.experiments.workbench import FAILURES, PARTS, PLAN_FILE, Unit, Workbench, as_json, package_digest, write_json
 from shipworthy.records import InputError, Study
 from shipworthy.study.folder import (
     CARDS_FILE,
@@ -35,14 +38,16 @@ from shipworthy.study.plan import STAKEHOLDERS, Plan, plan_study
 from shipworthy.study.report import write_report
 from shipworthy.study.runner import Runner, default_workers
 from shipworthy.study.schema import as_yaml, read_study
+from shipworthy.study.subset import subset_of
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a run ended: its folder, opened for reading, and what failed in it, a sentence each."""
+    """How a run ended: its folder, opened for reading; what failed in it, and what there was no time for, a sentence each."""
 
     run: Run
     failed: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
 
 
 def commit_of_sources() -> str:
@@ -158,11 +163,29 @@ def _heard(run: Run) -> bool:
     return True
 
 
+def _note_left_out(folder: Path, study: Study, plan: Plan, gone: Sequence[Unit]) -> None:
+    """Keep what was left out, for those who judge; nothing where nothing was."""
+    names = {u.name for u in gone}
+    minutes = study.within_minutes or 0.0
+    told = [
+        {"kind": u.kind, "dataset": u.arm.dataset, "seed": u.arm.seed, "level": u.arm.level, "candidate": u.candidate}
+        | {"left_out": u.name in names}
+        for step in plan.steps
+        for u in step.units
+    ]
+    sentences = left_out_sentences(study, told, minutes)
+    write_atomically(folder / LEFT_OUT_FILE, as_json({"minutes": minutes, "units": sorted(names), "sentences": list(sentences)}))
+
+
 def run_study(
     study: str,
     *,
     workers: int | None = None,
     fresh: bool = False,
+    within_minutes: float | None = None,
+    candidates: Sequence[str] = (),
+    datasets: Sequence[str] = (),
+    seeds: Sequence[int] = (),
     outputs: str | Path | None = None,
     announce: Callable[[str, float], None] | None = None,
     show: Callable[[float, float, str], None] | None = None,
@@ -177,6 +200,11 @@ def run_study(
         How many notebooks may train side by side; by default one for each core, four at most. Results do not depend on it.
     fresh : bool
         Start a new run folder even where one of the same study exists.
+    within_minutes : float, optional
+        A time budget, in the place of the study's own: what does not fit is left out, and said. A later go without one completes
+        the same run.
+    candidates, datasets, seeds : sequence
+        Some of the study's own; empty means all. An ensemble brings its members. What is left has a run folder of its own.
     outputs : path, optional
         Where run folders are made; by default ``outputs``.
     announce : callable, optional
@@ -197,7 +225,12 @@ def run_study(
     """
     from shipworthy.measurement.machine import describe_machine, library_versions
 
-    question = read_study(study)
+    began = time.monotonic()
+    question = subset_of(read_study(study), candidates=candidates, datasets=datasets, seeds=seeds)
+    if within_minutes is not None:
+        if not 0 < within_minutes < math.inf:
+            raise InputError(f"--within-minutes must be above 0, not {within_minutes:g}")
+        question = replace(question, within_minutes=within_minutes)
     chosen = default_workers() if workers is None else workers
     if chosen < 1:
         raise InputError(f"--workers must be 1 or more, not {chosen}")
@@ -214,10 +247,19 @@ def run_study(
         bench = Workbench(folder, notify=lambda _sentence: None)
         plan = plan_study(bench, question)
         _tidy(folder, plan)
+        (folder / LEFT_OUT_FILE).unlink(missing_ok=True)
         here = {"machine": describe_machine(), "versions": library_versions(), "commit": commit_of_sources(), "workers": chosen}
         _note_environment(folder, question, {"began": now.isoformat(timespec="seconds"), **here})
         with Ledger(folder / "ledger.sqlite") as ledger:
-            runner = Runner(plan, bench, ledger, chosen, show or (lambda _share, _left, _doing: None))
+            runner = Runner(
+                plan,
+                bench,
+                ledger,
+                chosen,
+                show or (lambda _share, _left, _doing: None),
+                ends=began + 60 * question.within_minutes if question.within_minutes else math.inf,
+                note_left_out=lambda gone: _note_left_out(folder, question, plan, gone),
+            )
             if announce:
                 announce(str(folder), runner.left_s)
             failed = runner.run()
@@ -230,4 +272,4 @@ def run_study(
             save_hearings(folder, hear_stakeholders(bench, run.assessment()))
         write_report(run)
         point_latest(folder)
-    return Outcome(run, tuple(failed))
+    return Outcome(run, tuple(failed), read_left_out(folder).sentences)

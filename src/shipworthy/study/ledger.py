@@ -83,11 +83,11 @@ class Ledger:
         )
         return int(self._connection.execute("select attempts from notebooks where name = ?", (name,)).fetchone()[0])
 
-    def notebook_ended(self, name: str, *, ok: bool, seconds: float, error: str = "") -> None:
-        """Note how a notebook ended."""
+    def notebook_ended(self, name: str, *, ok: bool, seconds: float, error: str = "", cut: bool = False) -> None:
+        """Note how a notebook ended; ``cut`` where a time budget ended it."""
         self._connection.execute(
             "update notebooks set status = ?, seconds = ?, error = ?, changed = ? where name = ?",
-            ("done" if ok else "failed", seconds, error or None, time.time(), name),
+            ("done" if ok else "cut short" if cut else "failed", seconds, error or None, time.time(), name),
         )
 
     def notebook_done(self, name: str, identity: str) -> bool:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from shipworthy.experiments.accuracy import accuracy_units
-from shipworthy.experiments.arms import Arm, arms_of, members_in
+from shipworthy.experiments.arms import Arm, arms_of, members_in, study_at
 from shipworthy.experiments.latency_and_throughput import loaded_arms, units_under_load
 from shipworthy.experiments.workbench import Unit, Workbench
 from shipworthy.records import Study
@@ -29,6 +29,9 @@ REPORT = "feasibility_report"
 
 KERNEL_S = 2.4
 """Seconds for a kernel to start, import and write its notebook."""
+
+JUDGED_S = 0.35
+"""Seconds of judging and reporting for each candidate of an arm."""
 
 FIT_S = {
     "prior": 0.01,
@@ -115,6 +118,18 @@ class Step:
         """Name of the executed notebook, below ``notebooks/``, without its ending."""
         return f"{self.arm.key}/{self.notebook}" if self.arm else self.notebook
 
+    def only(self, names: Container[str]) -> Step | None:
+        """The step with these units alone, and with their candidates alone in its parameters; ``None`` where none is left."""
+        units = tuple(u for u in self.units if u.name in names)
+        kept = {u.candidate for u in units} - {""}
+        if self.arm is None or len(units) == len(self.units):
+            return self
+        if not kept:
+            return None
+        field = "ensembles" if "ensembles" in self.values else "candidates"
+        chosen = [name for name in self.values[field] if name in kept]
+        return replace(self, units=units, values={**self.values, field: chosen})
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -133,6 +148,18 @@ class Plan:
     def steps(self) -> tuple[Step, ...]:
         """All steps, in the order in which one worker would take them."""
         return (*(s for chain in self.chains for s in chain), *self.exclusive, *self.before_last, self.last)
+
+    def only(self, names: Container[str]) -> Plan:
+        """The plan with these units alone; steps that have none left are gone."""
+        chains = [tuple(s for step in chain if (s := step.only(names)) is not None) for chain in self.chains]
+        exclusive = tuple(s for step in self.exclusive if (s := step.only(names)) is not None)
+        return replace(self, chains=tuple(chain for chain in chains if chain), exclusive=exclusive)
+
+    @property
+    def judging_s(self) -> float:
+        """Seconds of the notebooks that look at all arms, and of writing the report."""
+        scored = sum(unit.kind == "accuracy" for chain in self.chains for step in chain for unit in step.units)
+        return JUDGED_S * scored + sum(2 * KERNEL_S for _ in (*self.before_last, self.last))
 
 
 def _with_members(arm: Arm, names: Iterable[str]) -> list[str]:
@@ -183,17 +210,22 @@ def plan_study(bench: Workbench, study: Study) -> Plan:
         # What is swept in the measuring alone shares one chain.
         chains.setdefault(trained.key, tuple(chain))
         how = {**asdict(arm.measuring), "batch_sizes": list(arm.measuring.batch_sizes), "confidence": study.confidence}
-        swept = {"factor": arm.factor, "level": arm.level}
+        measuring = arm.as_measured()
+        swept = {"factor": measuring.factor, "level": measuring.level}
         measured = (bench.queries_unit(arm), *bench.measure_units(arm, names))
-        exclusive.append(Step(MEASURE, arm, {**rows, **swept, **how, "candidates": names}, measured, exclusive=True))
+        # What is swept in the load or the judging alone is measured once.
+        if measuring.key not in {step.arm.key for step in exclusive if step.arm}:
+            values = {**rows, **swept, **how, "candidates": names}
+            exclusive.append(Step(MEASURE, measuring, values, measured, exclusive=True))
         for unit in (*fits.values(), *scored, *measured):
             seconds[unit.name] = expected_seconds(unit)
     for arm in loaded_arms(study):
         there = {"dataset": arm.dataset, "seed": arm.seed, "run_folder": str(bench.folder.resolve()), **asdict(arm.training)}
-        units = tuple(units_under_load(bench, arm, study.load.candidates, study.load, study.traffic_queries_s))
+        asked = study_at(study, arm)
+        units = tuple(units_under_load(bench, arm, study.load.candidates, asked.load, asked.traffic_queries_s))
         values = {**there, "factor": arm.factor, "level": arm.level, "candidates": list(study.load.candidates)}
         exclusive.append(Step(LOAD, arm, values, units, exclusive=True))
-        seconds |= {unit.name: expected_load_seconds(unit, study) for unit in units}
+        seconds |= {unit.name: expected_load_seconds(unit, asked) for unit in units}
     last = Step(REPORT, None, {"run_folder": str(bench.folder.resolve())}, ())
     heard = (Step(STAKEHOLDERS, None, {"run_folder": str(bench.folder.resolve())}, ()),) if study.stakeholders else ()
     # The longest chain first: two workers then end at about the same time.
@@ -267,5 +299,5 @@ def expected_wall_seconds(
     loads = [0.0] * max(1, workers)
     for chain in plan.chains:
         loads[loads.index(min(loads))] += sum(left(step) for step in chain)
-    report = sum(2 * KERNEL_S * slowness for step in (*plan.before_last, plan.last) if step.name not in gone)
+    report = 0.0 if plan.last.name in gone else plan.judging_s * slowness
     return max(loads) + sum(left(step) for step in plan.exclusive) + report

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from shipworthy.experiments.latency_and_memory import WAITS
+from shipworthy.experiments.left_out import read_left_out
 from shipworthy.experiments.stakeholders import read_hearings
 from shipworthy.records import InputError
 from shipworthy.study.folder import CARDS_FILE, Run, write_atomically
@@ -163,6 +164,7 @@ def write_report(run: Run) -> Path:
         money=list(assessment.money),
         loads=[{f.name: getattr(found, f.name) for f in fields(found)} for found in assessment.loads],
         datasets=read_cards(run.folder),
+        left_out=read_left_out(run.folder).sentences,
     )
     report = reporting.build_report(content)
     for name, table in report.tables.items():

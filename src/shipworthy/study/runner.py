@@ -5,20 +5,24 @@ This module does *not* know what a notebook computes; a unit is done when its fo
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from shipworthy import notebooks
-from shipworthy.experiments.workbench import PARTS, Workbench, package_digest
-from shipworthy.records import digest
+from shipworthy.experiments.arms import members_in
+from shipworthy.experiments.left_out import minutes_in_words
+from shipworthy.experiments.workbench import PARTS, TIME_LEFT_FILE, Unit, Workbench, package_digest, write_json
+from shipworthy.records import InputError, digest
+from shipworthy.study.budget import fit_into
 from shipworthy.study.ledger import Ledger
-from shipworthy.study.plan import Plan, Step, expected_wall_seconds, machine_slowness
+from shipworthy.study.plan import TRAIN, Plan, Step, expected_wall_seconds, machine_slowness
 
 POLL_S = 0.25
 PRIOR_S = 3.0
@@ -39,16 +43,21 @@ class Clockwork:
     plan: Plan
     bench: Workbench
     workers: int
+    whole: Plan = field(init=False)
+    """The plan before a time budget took anything away."""
     done: dict[str, float] = field(default_factory=dict)
     executed: set[str] = field(default_factory=set)
     fresh: set[str] = field(default_factory=set)
     slowness: float = field(default_factory=machine_slowness)
 
+    def __post_init__(self) -> None:
+        self.whole = self.plan
+
     def look(self) -> list[tuple[str, float]]:
         """Find the units that were handed over since the last look, each with its seconds."""
         there = {p.name for p in (self.bench.folder / PARTS).iterdir()} if (self.bench.folder / PARTS).is_dir() else set()
         new = []
-        for step in self.plan.steps:
+        for step in self.whole.steps:
             for unit in step.units:
                 if unit.name in there and unit.name not in self.done:
                     seconds = float(self.bench.read(unit, "unit.json")["seconds"])
@@ -57,7 +66,11 @@ class Clockwork:
         return new
 
     def left_s(self) -> float:
-        """Wall seconds that are left.
+        """Wall seconds that are left."""
+        return expected_wall_seconds(self.plan, self.workers, [*self.done, *self.executed], *self.corrections())
+
+    def corrections(self) -> tuple[dict[str, float], float]:
+        """How many times longer than expected each kind of unit takes, and all else.
 
         Each kind of unit is corrected by what units of it really took, drawn towards the machine's slowness while little is
         known; a kind of which nothing is known, by what all the others took.
@@ -70,7 +83,7 @@ class Clockwork:
                 taken[kind] += self.done[name]
         scale = {kind: taken[kind] / expected[kind] for kind in expected}
         slowness = scale.pop("", self.slowness)
-        return expected_wall_seconds(self.plan, self.workers, [*self.done, *self.executed], scale, slowness)
+        return scale, slowness
 
 
 def step_identity(step: Step) -> str:
@@ -91,8 +104,8 @@ def executed_copy(folder: Path, step: Step) -> Path:
     return folder / "notebooks" / f"{step.name}.ipynb"
 
 
-def _execute(bench: Workbench, ledger: Ledger, step: Step, cancel: threading.Event) -> str:
-    """Execute one step; what went wrong in a sentence, empty if nothing did."""
+def _execute(bench: Workbench, ledger: Ledger, step: Step, cancel: threading.Event, limit_s: float = 0.0) -> str:
+    """Execute one step, in at most so many seconds (0: any); what went wrong in a sentence, empty if nothing did."""
     if cancel.is_set():
         return ""
     ledger.notebook_started(step.name, step_identity(step))
@@ -102,11 +115,14 @@ def _execute(bench: Workbench, ledger: Ledger, step: Step, cancel: threading.Eve
         executed_copy(bench.folder, step),
         step.values,
         environment={**ONE_THREAD, "SHIPWORTHY_OUTPUTS": str(bench.folder.resolve().parents[1])},
+        timeout_s=limit_s,
         cancel=cancel,
     )
-    error = result.error.sentence() if result.error else ""
+    # What a time budget cuts short has not failed: it is left out, and that is said elsewhere.
+    cut = limit_s > 0 and result.error is not None and result.error.ename == "Timeout"
+    error = result.error.sentence() if result.error and not cut else ""
     if not cancel.is_set():
-        ledger.notebook_ended(step.name, ok=result.ok, seconds=result.seconds, error=error)
+        ledger.notebook_ended(step.name, ok=result.ok, seconds=result.seconds, error=error, cut=cut)
         ledger.span(f"notebook {step.name}", began, time.time())
     return f"{step.arm.title}: {error}" if error and step.arm else error
 
@@ -123,8 +139,17 @@ class Runner:
         How many notebooks may train side by side. Measuring is always alone.
     show : callable
         Told the share that is done (0 to 1), the seconds that are left, and what is being done.
+    ends : float
+        When all must be done, by the clock: what does not fit is left out. Infinity for no time budget.
+    note_left_out : callable
+        Told, before anything is judged, which units there was no time for.
     clock : callable
         Seconds; only differences count.
+
+    Raises
+    ------
+    InputError
+        If no part of the study fits into its time budget.
     """
 
     def __init__(
@@ -135,15 +160,22 @@ class Runner:
         workers: int,
         show: Callable[[float, float, str], None],
         *,
+        ends: float = math.inf,
+        note_left_out: Callable[[Sequence[Unit]], None] = lambda _units: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.plan, self.bench, self.ledger, self.workers, self.show, self.clock = plan, bench, ledger, workers, show, clock
+        self.whole, self.ends, self.note_left_out = plan, ends, note_left_out
         self.works = Clockwork(plan, bench, workers)
         self.cancel = threading.Event()
         self._executing: set[str] = set()
+        self._errored: set[str] = set()
         self._began = clock()
         self._kept_at = -1.0
         self._enter_plan()
+        self._fit()
+        if not any(step.units for step in self.plan.steps):
+            raise InputError(self._nothing_fits())
 
     @property
     def left_s(self) -> float:
@@ -181,18 +213,59 @@ class Runner:
         finally:
             # Every kernel is gone before we return: a second run may follow at once.
             pool.shutdown(wait=True, cancel_futures=True)
-        for step in self.plan.steps:
+        left_out = {unit.name for unit in self.left_out()}
+        for step in self.whole.steps:
             for unit in step.units:
                 if unit.name not in self.works.done:
-                    self.ledger.unit(unit.name, "failed")
+                    self.ledger.unit(unit.name, "left out" if unit.name in left_out else "failed")
         self.show(1.0, 0.0, "done")
         return failed
 
-    def _stages(self) -> list[tuple[str, list[Sequence[Step]]]]:
+    def left_out(self) -> list[Unit]:
+        """The units that the time budget has no room for, so far: neither done, nor failed, nor planned any more."""
+        if self.ends == math.inf:
+            return []
+        failed = {str(failure["name"]) for failure in self.bench.failures()}
+        broken = {u.name for step in self.plan.steps if step.name in self._errored for u in step.units}
+        gone = [u for step in self.whole.steps for u in step.units if u.name not in {*self.works.done, *broken}]
+        return [u for u in gone if u.name not in failed and not self._for_want_of(u, failed)]
+
+    def _for_want_of(self, unit: Unit, failed: set[str]) -> bool:
+        """Whether a unit is not there because what it builds on failed."""
+        if not unit.candidate:
+            return False
+        names = (unit.candidate, *members_in(unit.arm, unit.candidate))
+        return any(self.bench.fit_unit(unit.arm, name).name in failed for name in names)
+
+    def _fit(self) -> None:
+        """Plan what fits into the time that is left, by what has been learnt of how long things take."""
+        if self.ends < math.inf:
+            left = self.ends - self.clock()
+            scale, slowness = self.works.corrections()
+            self.plan = fit_into(self.whole, left, self.workers, [*self.works.done, *self.works.executed], scale, slowness)
+            self.works.plan = self.plan
+
+    def _nothing_fits(self) -> str:
+        scale, slowness = self.works.corrections()
+        needs = math.inf
+        for minutes in (0.5, 1, 2, 3, 5, 10, 20, 30, 60, 120, 240, 480, 1440):
+            found = fit_into(self.whole, 60 * minutes, self.workers, (), scale, slowness)
+            if any(step.units for step in found.steps):
+                needs = minutes
+                break
+        remedy = f"about {minutes_in_words(needs)} would do" if needs < math.inf else "leave the time budget out"
+        return f"within_minutes: no part of the study can be trained, measured and judged in that time here; {remedy}"
+
+    def _stages(self) -> Iterator[tuple[str, list[Sequence[Step]]]]:
         """What runs side by side, stage by stage. An exclusive step is a stage of its own; so is the report, which needs all."""
-        stages: list[tuple[str, list[Sequence[Step]]]] = [("training", list(self.plan.chains))]
-        stages += [(f"measuring {step.arm.dataset if step.arm else ''}", [(step,)]) for step in self.plan.exclusive]
-        return [*stages, ("judging", [(*self.plan.before_last, self.plan.last)])]
+        yield "training", list(self.plan.chains)
+        for step in self.whole.exclusive:
+            self._fit()
+            if planned := [s for s in self.plan.exclusive if s.name == step.name]:
+                yield f"measuring {step.arm.dataset if step.arm else ''}", [planned]
+        if self.ends < math.inf:
+            self.note_left_out(self.left_out())
+        yield "judging", [(*self.plan.before_last, self.plan.last)]
 
     def _enter_plan(self) -> None:
         """Tell the ledger what is planned and what of it is there already."""
@@ -207,15 +280,59 @@ class Runner:
     def _chain(self, steps: Sequence[Step]) -> list[str]:
         """Execute steps one after another, in a thread; what failed, a sentence each."""
         errors = []
-        for step in steps:
+        for planned in steps:
+            step = self._possible(planned)
+            if step is None:
+                continue
             # A step without an arm looks at all the others, so it may be skipped only where each of them was.
             looks_at_news = step.arm is None and bool(self._executing)
             if looks_at_news or not step_done(self.bench, self.ledger, step):
                 self._executing.add(step.name)
-                if error := _execute(self.bench, self.ledger, step, self.cancel):
+                self._tell_time(step)
+                if error := _execute(self.bench, self.ledger, step, self.cancel, self._limit_s(step)):
                     errors.append(error)
+                    self._errored.add(step.name)
             self.works.executed.add(step.name)
         return errors
+
+    def _tell_time(self, step: Step) -> None:
+        """Write for a notebook that times things by when it must have ended: it begins no unit that would not."""
+        path = self.bench.folder / TIME_LEFT_FILE
+        if not step.exclusive or self.ends == math.inf:
+            path.unlink(missing_ok=True)
+            return
+        scale, slowness = self.works.corrections()
+        seconds = {u.name: self.plan.seconds[u.name] * scale.get(u.kind, slowness) for u in step.units}
+        ends = time.time() + self.ends - self.clock() - self.plan.judging_s * slowness
+        beside = path.with_name(f".{path.name}")
+        write_json(beside, {"ends": ends, "seconds": seconds})
+        beside.replace(path)
+
+    def _possible(self, step: Step) -> Step | None:
+        """The step, less what builds on units that a time budget cut short."""
+        if self.ends == math.inf or step.arm is None:
+            return step
+
+        def possible(unit: Unit) -> bool:
+            if unit.kind == "train" or not unit.candidate:
+                return True
+            needed = members_in(unit.arm, unit.candidate) if unit.kind == "assemble" else (unit.candidate,)
+            return all(self.bench.done(self.bench.fit_unit(unit.arm, name)) for name in needed)
+
+        return step.only({u.name for u in step.units if possible(u)})
+
+    def _limit_s(self, step: Step) -> float:
+        """Seconds after which a step is cut short, so that what must follow it still can; 0 for any."""
+        if self.ends == math.inf or step.arm is None:
+            return 0.0
+        scale, slowness = self.works.corrections()
+        after = self.plan.judging_s * slowness
+        if step.notebook == TRAIN:
+            # What is trained must also be scored and measured; the short steps between may take time from the measuring.
+            trained = [s.name for chain in self.plan.chains for s in chain if s.notebook == TRAIN]
+            units = [u.name for chain in self.plan.chains for s in chain if s.notebook == TRAIN for u in s.units]
+            after = expected_wall_seconds(self.plan, self.workers, [*units, *trained], scale, slowness)
+        return max(1.0, self.ends - self.clock() - after)
 
     def _tick(self, doing: str) -> None:
         """Look for news and tell bar and ledger."""

@@ -342,5 +342,6 @@ def as_yaml(study: Study) -> str:
 
 
 def study_digest(study: Study) -> str:
-    """8 hex digits that name the resolved study."""
-    return digest(json.dumps(asdict(study), sort_keys=True), length=8)
+    """8 hex digits that name the resolved study; in how many minutes it is to answer is no part of what it asks."""
+    asked = {field: value for field, value in asdict(study).items() if field != "within_minutes"}
+    return digest(json.dumps(asked, sort_keys=True), length=8)
