@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -20,6 +20,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+USAGE_ERROR: Any = typer.BadParameter.__base__
+"""What Typer raises for a wrong command, option or argument: of Click, or of Typer's own copy of it, by version."""
 
 Outputs = Annotated[str, typer.Option("--outputs", help="Where run folders are made; by default outputs/.", show_default=False)]
 
@@ -171,10 +174,20 @@ def tidy(
 def main() -> None:
     """Run the command; bad input is one sentence and exit code 2, an interrupt exit code 130."""
     try:
-        app(standalone_mode=True)
+        code = app(prog_name="shipworthy", standalone_mode=False)
     except InputError as error:
         typer.echo(f"shipworthy: {error}", err=True)
         raise SystemExit(2) from None
     except KeyboardInterrupt:
         typer.echo("\nshipworthy: interrupted; what was done is kept, run the same command to go on", err=True)
         raise SystemExit(130) from None
+    except USAGE_ERROR as error:
+        # Typer would say it in several lines, below its usage; who gave no command at all is shown the help.
+        if sys.argv[1:]:
+            said = " ".join(error.format_message().split()).rstrip(".")
+            command = error.ctx.command_path if error.ctx else "shipworthy"
+            typer.echo(f"shipworthy: {said}; `{command} --help` shows what it takes", err=True)
+        else:
+            error.show()
+        raise SystemExit(2) from None
+    raise SystemExit(code or 0)

@@ -236,6 +236,19 @@ class Run:
         return held
 
 
+def _followed(path: Path) -> Path:
+    """A path ending in ``latest`` as the run that ``latest.txt`` beside it names, where the platform allows no links."""
+    pointer = path.with_name("latest.txt")
+    if path.name != "latest" or path.exists() or not pointer.is_file():
+        return path
+    try:
+        name = pointer.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{pointer}: cannot be read ({error}); give the run folder itself") from None
+    # Whatever else the file may say, it leads to no other folder.
+    return path.with_name(name) if RUN_NAME.fullmatch(name) else path
+
+
 def open_run(path: str | Path) -> Run:
     """Open a run folder, or the newest run of a study's folder.
 
@@ -253,7 +266,7 @@ def open_run(path: str | Path) -> Run:
     InputError
         If there is no run.
     """
-    folder = Path(path)
+    folder = _followed(Path(path))
     if not folder.is_dir():
         raise InputError(f"{path}: no such folder; give a run folder such as outputs/quick/latest")
     if not (folder / STUDY_FILE).is_file():
