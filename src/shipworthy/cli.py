@@ -27,6 +27,22 @@ USAGE_ERROR: Any = typer.BadParameter.__base__
 Outputs = Annotated[str, typer.Option("--outputs", help="Where run folders are made; by default outputs/.", show_default=False)]
 
 
+def in_one_line(sentence: object) -> str:
+    r"""What is said, with whatever would break the line or steer the terminal shown as its escape.
+
+    Examples
+    --------
+    >>> in_one_line("no column is called " + chr(27))
+    'no column is called \\x1b'
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(sentence))
+
+
+def complain(sentence: object) -> None:
+    """Say on stderr what is wrong, in one line."""
+    typer.echo(f"shipworthy: {in_one_line(sentence)}", err=True)
+
+
 @app.command()
 def run(
     study: Annotated[str, typer.Argument(help="quick, full, or the path of a study file.")] = "quick",
@@ -63,9 +79,9 @@ def run(
         why = "" if required else f": {pick['requirements']['reason']}"
         typer.echo(f"{where}: a benchmark-chaser would ship {chaser}; the requirements would ship {required or 'nothing'}{why}")
     for sentence in assessment.missing:
-        typer.echo(f"note: {sentence}", err=True)
+        typer.echo(f"note: {in_one_line(sentence)}", err=True)
     for sentence in outcome.failed:
-        typer.echo(f"failed: {sentence}", err=True)
+        typer.echo(f"failed: {in_one_line(sentence)}", err=True)
     typer.echo(f"\nreport: {finished.report}")
     if outcome.failed:
         raise typer.Exit(1)
@@ -176,7 +192,7 @@ def main() -> None:
     try:
         code = app(prog_name="shipworthy", standalone_mode=False)
     except InputError as error:
-        typer.echo(f"shipworthy: {error}", err=True)
+        complain(error)
         raise SystemExit(2) from None
     except KeyboardInterrupt:
         typer.echo("\nshipworthy: interrupted; what was done is kept, run the same command to go on", err=True)
@@ -186,7 +202,7 @@ def main() -> None:
         if sys.argv[1:]:
             said = " ".join(error.format_message().split()).rstrip(".")
             command = error.ctx.command_path if error.ctx else "shipworthy"
-            typer.echo(f"shipworthy: {said}; `{command} --help` shows what it takes", err=True)
+            complain(f"{said}; `{command} --help` shows what it takes")
         else:
             error.show()
         raise SystemExit(2) from None

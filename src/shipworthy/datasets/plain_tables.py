@@ -112,8 +112,15 @@ def _decoded(path: Path, raw: bytes) -> str:
 
 def _separator(text: str) -> str:
     """The one of comma, semicolon, tab and bar that parts the header into most cells; a comma where none does."""
-    header = text.lstrip().split("\n", 1)[0]
-    return max(",;\t|", key=lambda mark: (len(next(csv.reader([header], delimiter=mark), [])), mark == ","))
+    header = re.split(r"[\r\n]", text.lstrip(), maxsplit=1)[0]
+
+    def parts(mark: str) -> int:
+        try:
+            return len(next(csv.reader([header], delimiter=mark), []))
+        except csv.Error:  # told with its line when the rows are read
+            return 0
+
+    return max(",;\t|", key=lambda mark: (parts(mark), mark == ","))
 
 
 def _cells(path: Path, text: str, separator: str) -> tuple[list[str], list[list[str]], list[int]]:
@@ -148,6 +155,8 @@ def _cells(path: Path, text: str, separator: str) -> tuple[list[str], list[list[
 def _checked_names(path: Path, names: list[str]) -> list[str]:
     if len(names) > MOST_COLUMNS:
         raise InputError(f"{path}: has {len(names):,} columns, more than {MOST_COLUMNS:,}; keep those that a service could send")
+    if not names:
+        raise InputError(f"{path}: has no columns; it needs a target and at least one feature")
     if len(names) < 2:
         raise InputError(f"{path}: has one column, {names[0]!r:.60}; it needs a target and at least one feature")
     seen: set[str] = set()
