@@ -5,6 +5,7 @@ This module does *not* know what the notebooks compute, or how progress is drawn
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -119,10 +120,10 @@ def _check_rows(study: Study, where: str) -> list[dict[str, Any]]:
     return list(cards.values())
 
 
-def _write_plan(folder: Path, workers: int) -> None:
+def _write_plan(folder: Path, workers: int, go: str) -> None:
     digests = {name: notebooks.source_digest(name) for name in notebooks.names()}
     beside = folder / f".{PLAN_FILE}"
-    write_json(beside, {"workers": workers, "package": package_digest(), "notebooks": digests})
+    write_json(beside, {"workers": workers, "go": go, "package": package_digest(), "notebooks": digests})
     beside.replace(folder / PLAN_FILE)
 
 
@@ -210,7 +211,7 @@ def run_study(
         write_atomically(folder / STUDY_FILE, as_yaml(question))
         write_atomically(folder / CARDS_FILE, as_json(cards))
         (folder / PARTS).mkdir(exist_ok=True)
-        _write_plan(folder, chosen)
+        _write_plan(folder, chosen, f"{now.isoformat()} {os.getpid()}")
         bench = Workbench(folder, notify=lambda _sentence: None)
         plan = plan_study(bench, question)
         _tidy(folder, plan)

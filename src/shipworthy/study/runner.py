@@ -16,9 +16,11 @@ from pathlib import Path
 
 from shipworthy import notebooks
 from shipworthy.experiments.workbench import PARTS, Workbench, package_digest
-from shipworthy.records import digest
+from shipworthy.measurement.confinement import MEMORY_VARIABLE
+from shipworthy.records import Limits, digest
 from shipworthy.study.ledger import Ledger
 from shipworthy.study.plan import Plan, Step, expected_wall_seconds, machine_slowness
+from shipworthy.study.watch import Watch
 
 POLL_S = 0.25
 PRIOR_S = 3.0
@@ -91,19 +93,25 @@ def executed_copy(folder: Path, step: Step) -> Path:
     return folder / "notebooks" / f"{step.name}.ipynb"
 
 
-def _execute(bench: Workbench, ledger: Ledger, step: Step, cancel: threading.Event) -> str:
-    """Execute one step; what went wrong in a sentence, empty if nothing did."""
+def _execute(bench: Workbench, ledger: Ledger, step: Step, limits: Limits, cancel: threading.Event) -> str:
+    """Execute one step, again where its kernel died or a unit took too long; what went wrong in a sentence, or nothing."""
     if cancel.is_set():
         return ""
-    ledger.notebook_started(step.name, step_identity(step))
     began = time.time()
-    result = notebooks.execute(
-        notebooks.path(step.notebook),
-        executed_copy(bench.folder, step),
-        step.values,
-        environment={**ONE_THREAD, "SHIPWORTHY_OUTPUTS": str(bench.folder.resolve().parents[1])},
-        cancel=cancel,
-    )
+    watch = Watch(bench, step, limits.time_limit_s)
+    outputs = str(bench.folder.resolve().parents[1])
+    environment = {**ONE_THREAD, "SHIPWORTHY_OUTPUTS": outputs, MEMORY_VARIABLE: str(limits.memory_limit_mib)}
+    result = None
+    while result is None or (result.error and not cancel.is_set() and watch.again(result.error)):
+        ledger.notebook_started(step.name, step_identity(step))
+        result = notebooks.execute(
+            notebooks.path(step.notebook),
+            executed_copy(bench.folder, step),
+            step.values,
+            environment=environment,
+            cancel=cancel,
+            watch=watch.overdue,
+        )
     error = result.error.sentence() if result.error else ""
     if not cancel.is_set():
         ledger.notebook_ended(step.name, ok=result.ok, seconds=result.seconds, error=error)
@@ -212,7 +220,7 @@ class Runner:
             looks_at_news = step.arm is None and bool(self._executing)
             if looks_at_news or not step_done(self.bench, self.ledger, step):
                 self._executing.add(step.name)
-                if error := _execute(self.bench, self.ledger, step, self.cancel):
+                if error := _execute(self.bench, self.ledger, step, self.plan.study.limits, self.cancel):
                     errors.append(error)
             self.works.executed.add(step.name)
         return errors
