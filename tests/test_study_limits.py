@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import subprocess
 import sys
 from contextlib import closing
 
@@ -122,3 +123,26 @@ def test_what_is_printed_is_bounded(misbehaved):
     executed = next((misbehaved.run.folder / "notebooks").rglob("01_train*.ipynb"))
     assert executed.stat().st_size < 2_500_000
     assert not list(misbehaved.run.folder.rglob("*.log"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot limit the size of files; run this on Linux or macOS")
+@pytest.mark.parametrize("largest", [1_000, 30_000])
+def test_a_full_disk_is_a_sentence_and_what_was_done_is_kept(write_study, tmp_path, largest):
+    """Where nothing larger can be written, a run ends in a sentence without half a file, and goes on once there is room."""
+    study = write_study(tmp_path, name="full", candidates="prior")
+    code = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({largest}, {largest})); "
+    code += "from shipworthy.cli import main; main()"
+    command = [sys.executable, "-c", code, "run", str(study), "--outputs", str(tmp_path / "out")]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert ended.returncode == 2, ended.stdout + ended.stderr
+    said = ended.stderr.splitlines()[-1]
+    assert "cannot be written" in said
+    assert "run the same command to go on" in said
+    assert "Traceback" not in ended.stdout + ended.stderr
+    folder = next((tmp_path / "out" / "full").iterdir())
+    assert not (folder / "report.html").exists()
+    assert not list(folder.glob(".study.yaml*"))
+    if largest > 1_000:
+        outcome = run_study(str(study), outputs=tmp_path / "out")
+        assert (outcome.run.folder, outcome.failed) == (folder, ())
+        assert [p.name for p in folder.rglob(".*") if p.name != ".lock"] == []

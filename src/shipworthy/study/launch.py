@@ -29,6 +29,7 @@ from shipworthy.study.folder import (
     link_or_copy,
     locked,
     point_latest,
+    writable,
     write_atomically,
 )
 from shipworthy.study.ledger import Ledger
@@ -192,7 +193,7 @@ def run_study(
     Raises
     ------
     InputError
-        Before any work, for whatever cannot be run.
+        Before any work, for whatever cannot be run; later, if the run folder can no longer be written.
     KeyboardInterrupt
         On Ctrl-C; what was done is kept.
     """
@@ -207,7 +208,7 @@ def run_study(
     now = datetime.now(UTC)
     cards = _check_rows(question, study)
     folder, _ = find_or_make(question, outputs, fresh=fresh, now=now)
-    with locked(folder):
+    with locked(folder), writable(folder):
         write_atomically(folder / STUDY_FILE, as_yaml(question))
         write_atomically(folder / CARDS_FILE, as_json(cards))
         (folder / PARTS).mkdir(exist_ok=True)
@@ -222,6 +223,7 @@ def run_study(
             if announce:
                 announce(str(folder), runner.left_s)
             failed = runner.run()
+        _tidy(folder, plan)
         _collect(bench, plan)
         if any(plan.last.notebook in f for f in failed) or not _readable(Run(folder, question)):
             # The notebook that shows the judgement failed; the judgement itself is still owed.
