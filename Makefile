@@ -4,7 +4,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help study test lab check bench peers clean environment FORCE
+.PHONY: help study test lab check bench chaos fuzz peers clean environment FORCE
 
 # The Python that builds .venv: python3, or the first of these that is new enough. `make study PYTHON=/path/to/python3.12` decides.
 PYTHON ?=
@@ -40,6 +40,12 @@ check: $(stamp) ## Check style, format, types, and that notebooks hold no output
 
 bench: $(stamp) ## Measure speed beside peers; results in outputs/benchmarks/
 	$(venv) tests/benchmarks/run.py
+
+chaos: $(stamp) ## Kill a small study at 50 moments; each must complete to the same tables (KILLS=5 SEED=1 for others)
+	$(venv) tests/chaos.py --kills $(or $(KILLS),50) --seed $(or $(SEED),0)
+
+fuzz: $(stamp) ## Give the command 2,000 bad inputs; each must be refused in one sentence (INPUTS=200 SEED=1 for others)
+	$(venv) tests/fuzz.py --inputs $(or $(INPUTS),2000) --seed $(or $(SEED),0)
 
 peers: $(patsubst tests/benchmarks/peers/%.txt,.peers/%/.installed,$(wildcard tests/benchmarks/peers/*.txt)) ## Install each peer in an environment of its own, for `make bench`
 

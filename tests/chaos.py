@@ -1,6 +1,8 @@
 """Kills a small study at random moments, lets it go on each time, and compares what it ends with to an undisturbed run.
 
-    python tests/chaos.py --kills 10
+    python tests/chaos.py --kills 50
+
+Each kill is of a fresh run, at a moment drawn evenly over what an undisturbed one takes; beside one run a second is started.
 
 What is killed, with SIGKILL: the runner alone, everything at once, a notebook's kernel, or a measuring child; Windows has no
 signals, so there a process is terminated. Exits with 1 and says what differs if a completed run is not what it should be.
@@ -14,12 +16,14 @@ import argparse
 import json
 import os
 import random
+import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 import uuid
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,9 +44,7 @@ measuring: {{queries: 60, rounds: {rounds}, warm_up: 5, batch_sizes: [16], batch
 """
 WHOLE = {"candidates": "prior, logistic_regression, random_forest, xgboost, soft_vote", "rounds": 2}
 BRIEF = {"candidates": "prior, logistic_regression", "rounds": 2}
-KINDS = ("runner", "everything", "child", "kernel", "runner", "everything", "kernel", "runner", "child", "everything")
-LATEST_KILL_S = {False: 14.0, True: 7.0}
-"""By whether the study is brief: about as long as it takes to the last measurement but a few."""
+KINDS = ("runner", "kernel", "child", "everything")
 MARK = "SHIPWORTHY_CHAOS"
 COMMAND = [sys.executable, "-c", "from shipworthy.cli import main; main()"]
 
@@ -164,6 +166,14 @@ def differences(plain: Path, killed: Path) -> list[str]:
     one, other = (pd.read_parquet(folder / "samples.parquet").groupby(keys).size() for folder in (plain, killed))
     if not one.equals(other):
         found.append("samples.parquet: counts of raw values differ")
+    place = ["dataset", "candidate", "seed", "factor", "level", "quantity", "scenario", "batch_size", "statistic", "group"]
+    doubled = int(pd.read_parquet(killed / "records.parquet").duplicated(place).sum())
+    found += [f"records.parquet: {doubled} rows are doubled"] * bool(doubled)
+    with closing(sqlite3.connect(killed / "ledger.sqlite")) as connection:
+        units = connection.execute("select name, status from units").fetchall()
+    found += ["the ledger does not have every unit once and done"] * (
+        sorted(units) != sorted((p.name, "done") for p in (killed / "parts").iterdir())
+    )
     half = [p.name for p in (killed / "parts").iterdir() if p.name.startswith(".")]
     found += [f"half-written parts are left: {half}"] * bool(half)
     parts = [sorted(p.name for p in (folder / "parts").iterdir()) for folder in (plain, killed)]
@@ -177,9 +187,22 @@ def differences(plain: Path, killed: Path) -> list[str]:
     return found
 
 
+def units_of(outputs: Path) -> tuple[dict[str, bytes], set[str]]:
+    """Of the run there: each unit that is done, with what it says of itself, and the units that are in flight."""
+    done: dict[str, bytes] = {}
+    flying: set[str] = set()
+    for part in outputs.glob("chaos/*/parts/*"):
+        if part.name.startswith("."):
+            flying.add(part.name[1:].rpartition(".")[0])
+            continue
+        with suppress(OSError):  # handed over, or cleared away, while we look
+            done[part.name] = (part / "unit.json").read_bytes()
+    return done, flying
+
+
 @dataclass
 class Chaos:
-    """Kills, goes on, compares, until there were as many kills as were asked for."""
+    """Kills once a run, goes on, compares; until there were as many kills as were asked for."""
 
     folder: Path
     seed: int
@@ -210,58 +233,83 @@ class Chaos:
             self.wrong.append(f"{why}: made {len(folders)} run folders")
         return folders[0]
 
+    def second_runner(self, outputs: Path) -> str:
+        """Start the same study in the same folder while it runs; what is wrong with how that was refused, or nothing."""
+        second = Run(self.study, outputs).start()
+        code, said = second.process.wait(120), second.text()
+        if code == 2 and said.count("\n") == 1 and "another process is running this study" in said:
+            return ""
+        return f"a second runner ended with exit code {code}: {said[-500:]}"
+
+    def kill_once(self, plain: Path, lasts_s: float, number: int) -> bool:
+        """One run that is killed at a moment, and completed; whether it lived long enough to be killed."""
+        kind, after_s = self.rng.choice(KINDS), self.rng.uniform(0.2, lasts_s)
+        outputs = self.folder / f"killed{number}"
+        run = self.start(outputs)
+        with suppress(subprocess.TimeoutExpired):
+            run.process.wait(after_s)
+        seen = units_of(outputs)
+        began = time.monotonic()
+        hit = run.kill(kind, 0.0, self.rng.uniform(0, 0.6))
+        if time.monotonic() - began > 0.2:
+            seen = ({**seen[0]}, set())  # it had to wait for something to kill: what was in flight then is not known
+        # A run whose kernel or child was killed ends by itself, the others are dead.
+        code = run.process.wait(300)
+        if not hit:
+            shutil.rmtree(outputs, ignore_errors=True)
+            return False
+        why = f"kill {number} of {kind} after {after_s:.1f} s"
+        if code not in {0, -9} or "Traceback" in run.text():
+            self.wrong.append(f"{why}: exit code {code}: {run.text()[-2000:]}")
+        done, flying = seen
+        completed = self.complete(outputs, why)
+        found = differences(plain, completed) if completed else ["it did not complete"]
+        redone = [name for name, held in done.items() if units_of(outputs)[0].get(name) != held]
+        found += [f"units that were done were done again: {redone}"] * bool(redone)
+        self.wrong += [f"{why}: {sentence}" for sentence in found]
+        moment = f"{after_s:.1f} s"
+        row = {"moment": moment, "killed": kind, "exit": code, "done then": len(done), "in flight, lost": len(flying)}
+        self.rows.append({**row, "done again": len(redone), "identical": "no" if found else "yes"})
+        print(self.rows[-1], flush=True)
+        shutil.rmtree(outputs, ignore_errors=bool(found))
+        return True
+
     def go(self, kills: int) -> None:
         """Everything."""
         began = time.monotonic()
         plain = self.complete(self.folder / "plain", "undisturbed")
-        print(f"undisturbed: {time.monotonic() - began:.1f} s", flush=True)
-        waiting = [KINDS[i % len(KINDS)] for i in range(kills)]
-        episode = 0
-        while waiting and plain:
-            outputs = self.folder / f"killed{episode}"
-            done: list[str] = []
-            ended = False
-            while waiting and not ended:
-                kind, after_s = waiting[0], self.rng.uniform(0.2, LATEST_KILL_S[self.brief])
-                run = self.start(outputs)
-                hit = run.kill(kind, after_s, self.rng.uniform(0, 0.6))
-                if hit:
-                    waiting.pop(0)
-                    done.append(kind)
-                # A run whose kernel or child was killed ends by itself, the others are dead.
-                code = run.process.wait(300)
-                ended = code == 0
-                if hit:
-                    parts = len(list(outputs.glob("chaos/*/parts/[a-z]*")))
-                    self.rows.append(
-                        {"episode": episode, "killed": kind, "after s": round(after_s, 1), "exit": code, "units then": parts}
-                    )
-                    print(self.rows[-1], flush=True)
-                if code not in {0, 1, -9}:
-                    self.wrong.append(f"after killing {kind}: exit code {code}: {run.text()[-2000:]}")
-                if code == 1 and "Traceback" in run.text():
-                    self.wrong.append(f"after killing {kind}: a traceback: {run.text()[-2000:]}")
-            completed = self.complete(outputs, f"after {done}")
-            if completed:
-                found = differences(plain, completed)
-                self.wrong += [f"after {', '.join(done)}: {sentence}" for sentence in found]
-                print(f"episode {episode}: completed after {', '.join(done)}: {'; '.join(found) or 'the same'}", flush=True)
-            episode += 1
+        lasts_s = time.monotonic() - began
+        print(f"undisturbed: {lasts_s:.1f} s", flush=True)
+        if plain is None:
+            return
+        twice = self.start(self.folder / "twice")
+        with suppress(subprocess.TimeoutExpired):
+            twice.process.wait(lasts_s / 3)
+        if said := self.second_runner(self.folder / "twice"):
+            self.wrong.append(said)
+        if code := twice.process.wait(300):
+            self.wrong.append(f"the first of two runners ended with exit code {code}: {twice.text()[-2000:]}")
+        else:
+            self.wrong += [f"two runners: {d}" for d in differences(plain, run_folders(self.folder / "twice")[0])]
+        number = 0
+        while len(self.rows) < kills and number < 3 * kills:
+            self.kill_once(plain, lasts_s, number)
+            number += 1
         self.wrong += ["processes are left"] * (not all(run.gone(15) for run in self.runs))
 
 
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--kills", type=int, default=10)
+    parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--brief", action="store_true", help="two candidates instead of five")
+    parser.add_argument("--whole", action="store_true", help="five candidates instead of two")
     parser.add_argument("--folder", type=Path, help="where to run it; by default a temporary folder")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="chaos-", ignore_cleanup_errors=True) as temporary:
         folder = (asked.folder or Path(temporary)).resolve()
         folder.mkdir(parents=True, exist_ok=True)
-        chaos = Chaos(folder, asked.seed, asked.brief)
+        chaos = Chaos(folder, asked.seed, not asked.whole)
         chaos.go(asked.kills)
     print(pd.DataFrame(chaos.rows).to_string(index=False))
     for sentence in chaos.wrong:

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from shipworthy import candidates, cli, datasets, notebooks
-from shipworthy.study import doctor, read_study, template
+from shipworthy.study import doctor, open_run, read_study, template
 from shipworthy.study.schema import as_yaml
 
 COMMAND = [sys.executable, "-c", "from shipworthy.cli import main; main()"]
@@ -126,16 +126,32 @@ def test_every_command_explains_itself(command, which):
 
 
 @pytest.mark.parametrize(
-    "arguments",
-    [["nothing"], ["run", "--nothing"], ["list"], ["list", "nothing"], ["report"], ["new"], ["run", "quick", "--workers", "two"]],
+    ("arguments", "words"),
+    [
+        (["nothing"], ["'nothing'", "`shipworthy --help`"]),
+        (["--nothing"], ["--nothing", "`shipworthy --help`"]),
+        (["run", "--nothing"], ["--nothing", "`shipworthy run --help`"]),
+        (["run", "quick", "slow"], ["slow", "`shipworthy run --help`"]),
+        (["run", "quick", "--workers"], ["--workers"]),
+        (["run", "quick", "--workers", "two"], ["--workers", "integer"]),
+        (["list"], ["datasets", "studies", "`shipworthy list --help`"]),
+        (["list", "nothing"], ["'nothing'", "studies"]),
+        (["report"], ["`shipworthy report --help`"]),
+        (["new"], ["`shipworthy new --help`"]),
+    ],
 )
-def test_wrong_usage_exits_with_two_without_a_traceback(command, tmp_path, arguments):
-    """A command, option or argument that does not exist, is missing or of the wrong type is explained, and nothing is written."""
-    code, out, err = command(*arguments)
-    assert code == 2
-    assert "Error:" in err
-    assert "Traceback" not in out + err
+def test_wrong_usage_is_one_sentence_and_two(command, tmp_path, arguments, words):
+    """A command, option or argument that is not there, missing or of the wrong type is one sentence; nothing is written."""
+    assert_refused(command(*arguments), *words)
     assert everything_in(tmp_path) == []
+
+
+def test_no_command_at_all_shows_the_help(command):
+    """Who asks for nothing is shown what there is to ask for."""
+    code, out, err = command()
+    assert code == 2
+    assert "Usage:" in out + err
+    assert "doctor" in out + err
 
 
 def test_an_unknown_list_names_those_that_exist(command):
@@ -328,6 +344,20 @@ def test_a_run_folder_that_is_whole_but_empty_has_a_report(command, bare_run):
     assert (code, err) == (0, "")
     assert "report.html" in out
     assert "Nothing was run." in (bare_run / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("pointer", ["20260301T120000Z-1a2b3c4d\n", "../../elsewhere\n", "", "20260301T120000Z-00000000\n"])
+def test_latest_is_followed_where_links_are_not_allowed(command, bare_run, tmp_path, pointer):
+    """A path that ends in `latest` opens the run that latest.txt names, and nothing that is no run folder beside it."""
+    study = tmp_path / "quick"
+    bare_run.rename(tmp_path / "elsewhere")
+    shutil.copytree(tmp_path / "elsewhere", study / "20260301T120000Z-1a2b3c4d")
+    (study / "latest.txt").write_text(pointer, encoding="utf-8")
+    if pointer.startswith("20260301T120000Z-1a2b3c4d"):
+        assert open_run(study / "latest").folder.name == "20260301T120000Z-1a2b3c4d"
+        assert command("report", study / "latest")[0] == 0
+    else:
+        assert_refused(command("report", study / "latest"), "latest", "no such folder")
 
 
 # -- list, new, doctor -------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -24,7 +24,26 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+USAGE_ERROR: Any = typer.BadParameter.__base__
+"""What Typer raises for a wrong command, option or argument: of Click, or of Typer's own copy of it, by version."""
+
 Outputs = Annotated[str, typer.Option("--outputs", help="Where run folders are made; by default outputs/.", show_default=False)]
+
+
+def in_one_line(sentence: object) -> str:
+    r"""What is said, with whatever would break the line or steer the terminal shown as its escape.
+
+    Examples
+    --------
+    >>> in_one_line("no column is called " + chr(27))
+    'no column is called \\x1b'
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(sentence))
+
+
+def complain(sentence: object) -> None:
+    """Say on stderr what is wrong, in one line."""
+    typer.echo(f"shipworthy: {in_one_line(sentence)}", err=True)
 
 
 @app.command()
@@ -92,9 +111,9 @@ def _tell(outcome: Outcome) -> None:
     if outcome.left_out:
         typer.echo("Run it again without a time budget, or with another, and it goes on from here.")
     for sentence in (s for s in assessment.missing if s not in outcome.left_out):
-        typer.echo(f"note: {sentence}", err=True)
+        typer.echo(f"note: {in_one_line(sentence)}", err=True)
     for sentence in outcome.failed:
-        typer.echo(f"failed: {sentence}", err=True)
+        typer.echo(f"failed: {in_one_line(sentence)}", err=True)
     typer.echo(f"\nreport: {finished.report}")
 
 
@@ -201,10 +220,20 @@ def tidy(
 def main() -> None:
     """Run the command; bad input is one sentence and exit code 2, an interrupt exit code 130."""
     try:
-        app(standalone_mode=True)
+        code = app(prog_name="shipworthy", standalone_mode=False)
     except InputError as error:
-        typer.echo(f"shipworthy: {error}", err=True)
+        complain(error)
         raise SystemExit(2) from None
     except KeyboardInterrupt:
         typer.echo("\nshipworthy: interrupted; what was done is kept, run the same command to go on", err=True)
         raise SystemExit(130) from None
+    except USAGE_ERROR as error:
+        # Typer would say it in several lines, below its usage; who gave no command at all is shown the help.
+        if sys.argv[1:]:
+            said = " ".join(error.format_message().split()).rstrip(".")
+            command = error.ctx.command_path if error.ctx else "shipworthy"
+            complain(f"{said}; `{command} --help` shows what it takes")
+        else:
+            error.show()
+        raise SystemExit(2) from None
+    raise SystemExit(code or 0)

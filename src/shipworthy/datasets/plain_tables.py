@@ -122,8 +122,15 @@ def _decoded(path: Path, raw: bytes) -> str:
 
 def _separator(text: str) -> str:
     """The one of comma, semicolon, tab and bar that parts the header into most cells; a comma where none does."""
-    header = text.lstrip().split("\n", 1)[0]
-    return max(",;\t|", key=lambda mark: (len(next(csv.reader([header], delimiter=mark), [])), mark == ","))
+    header = re.split(r"[\r\n]", text.lstrip(), maxsplit=1)[0]
+
+    def parts(mark: str) -> int:
+        try:
+            return len(next(csv.reader([header], delimiter=mark), []))
+        except csv.Error:  # told with its line when the rows are read
+            return 0
+
+    return max(",;\t|", key=lambda mark: (parts(mark), mark == ","))
 
 
 def _sampled(path: Path, n_rows: int, kept: int) -> list[str]:
@@ -188,6 +195,8 @@ def _cells(path: Path, text: str, separator: str, max_rows: int) -> tuple[list[s
 def _checked_names(path: Path, names: list[str]) -> list[str]:
     if len(names) > MOST_COLUMNS:
         raise InputError(f"{path}: has {len(names):,} columns, more than {MOST_COLUMNS:,}; keep those that a service could send")
+    if not names:
+        raise InputError(f"{path}: has no columns; it needs a target and at least one feature")
     if len(names) < 2:
         raise InputError(f"{path}: has one column, {names[0]!r:.60}; it needs a target and at least one feature")
     seen: set[str] = set()
@@ -272,21 +281,21 @@ def _from_parquet(path: Path, text: Sequence[str], max_rows: int) -> PlainTable:
         raise InputError(f"{path}: has columns and no rows; give a file with rows")
     columns: dict[str, Any] = {}
     kinds: dict[str, Kind] = {}
-    for field in table.schema:
-        kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
-        column = table.column(field.name).to_pandas()
+    for entry in table.schema:
+        kind = entry.type.value_type if pa.types.is_dictionary(entry.type) else entry.type
+        column = table.column(entry.name).to_pandas()
         if pa.types.is_temporal(kind):
-            columns[field.name], kinds[field.name] = _as_text(column.astype(str).where(column.notna())), "date"
-        elif pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_boolean(kind) or field.name in text:
-            columns[field.name] = _as_text(column.astype(object).map(str, na_action="ignore"))
-            kinds[field.name] = "text"
+            columns[entry.name], kinds[entry.name] = _as_text(column.astype(str).where(column.notna())), "date"
+        elif pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_boolean(kind) or entry.name in text:
+            columns[entry.name] = _as_text(column.astype(object).map(str, na_action="ignore"))
+            kinds[entry.name] = "text"
         elif pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind) or pa.types.is_null(kind):
             values = pd.to_numeric(column).astype("float64")
             if np.isinf(values).any():
                 row = int(places[np.flatnonzero(np.isinf(values))[0]]) + 1
-                raise InputError(f"{path}, row {row}: column {field.name!r} holds an infinity; mend it, or leave it out")
+                raise InputError(f"{path}, row {row}: column {entry.name!r} holds an infinity; mend it, or leave it out")
             whole = pa.types.is_integer(kind) and not column.isna().any() and bool((values.abs() <= 2**53).all())
-            columns[field.name], kinds[field.name] = (values.astype("int64") if whole else values), "number"
+            columns[entry.name], kinds[entry.name] = (values.astype("int64") if whole else values), "number"
         else:
-            raise InputError(f"{path}: column {field.name!r} is of type {kind}, which is neither number, text nor date; drop it")
+            raise InputError(f"{path}: column {entry.name!r} is of type {kind}, which is neither number, text nor date; drop it")
     return PlainTable(pd.DataFrame(columns), kinds, tuple(_sampled(path, n_rows, len(places))))

@@ -47,6 +47,10 @@ NOTEBOOK_OF = {
 """The notebook whose source is part of a unit's identity."""
 
 
+LONGEST_ERROR = 2000
+"""Characters of an error that are kept: a message may hold a whole table."""
+
+
 def outputs_folder() -> Path:
     """Where runs are written: ``SHIPWORTHY_OUTPUTS``, else ``outputs`` of the checkout we stand in, else ``./outputs``."""
     if chosen := os.environ.get("SHIPWORTHY_OUTPUTS"):
@@ -90,6 +94,10 @@ class Unit:
         return f"{self.kind} {self.candidate or 'all'} on {self.arm.title}{which}"
 
 
+class UnitAbandonedError(RuntimeError):
+    """The unit failed before in this go, and is not tried again before the next. The message says why."""
+
+
 class UnitsFailedError(RuntimeError):
     """Some units of a notebook failed; the others are done. The message names each with its error."""
 
@@ -113,6 +121,7 @@ class Workbench:
         self._plan: Mapping[str, Any] = json.loads(plan.read_text(encoding="utf-8")) if plan.is_file() else {}
         if self._plan and self._plan["package"] != package_digest():
             raise InputError(f"{folder}: the package's sources changed while the study ran; run the study again")
+        self.go = str(self._plan.get("go", ""))
         self._datasets: dict[tuple[str | DataFile, int, TrainingPlan], Dataset] = {}
 
     @classmethod
@@ -251,10 +260,16 @@ class Workbench:
         Path
             The folder that was handed over.
         """
+        from shipworthy.measurement.confinement import confined
+
         part = self.part(unit)
         failure = self.folder / FAILURES / f"{unit.name}.json"
         if part.is_dir():
             return part
+        if self.go and failure.is_file():
+            stands = json.loads(failure.read_text(encoding="utf-8"))
+            if stands.get("go") == self.go:
+                raise UnitAbandonedError(stands["error"])
         # Written beside and renamed: a reader sees the whole unit or none. The process id keeps a dying predecessor apart.
         beside = part.with_name(f".{unit.name}.{os.getpid()}")
         shutil.rmtree(beside, ignore_errors=True)
@@ -262,14 +277,15 @@ class Workbench:
         began = time.time()
         start = clock()
         try:
-            work(beside)
-        except Exception as error:
+            with confined():
+                work(beside)
+        except (Exception, SystemExit) as error:
             shutil.rmtree(beside, ignore_errors=True)
-            failure.parent.mkdir(exist_ok=True)
-            reason = {"unit": unit.title, "name": unit.name, "kind": unit.kind}
-            reason |= {"dataset": unit.arm.dataset, "candidate": unit.candidate}
-            reason |= {"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
-            write_json(failure, reason)
+            said = f"{type(error).__name__}: {error}"[:LONGEST_ERROR]
+            self._note_failure(unit, said, traceback.format_exc()[-LONGEST_ERROR:])
+            if isinstance(error, SystemExit):
+                # A candidate's sys.exit must not end the notebook, which has other units to make.
+                raise UnitAbandonedError(said) from error
             raise
         seconds = clock() - start
         facts = {"kind": unit.kind, "arm": unit.arm.key, "candidate": unit.candidate, "round": unit.round_index}
@@ -285,6 +301,31 @@ class Workbench:
         failure.unlink(missing_ok=True)
         self.notify(f"{unit.title}: {seconds:.1f} s")
         return part
+
+    def _note_failure(self, unit: Unit, said: str, trace: str = "") -> None:
+        """Write down why a unit failed, for the report, and that it is not tried again in this go."""
+        failure = self.folder / FAILURES / f"{unit.name}.json"
+        failure.parent.mkdir(exist_ok=True)
+        reason = {"unit": unit.title, "name": unit.name, "kind": unit.kind, "go": self.go}
+        reason |= {"dataset": unit.arm.dataset, "candidate": unit.candidate, "error": said, "traceback": trace}
+        beside = failure.with_name(f".{unit.name}.{os.getpid()}")
+        write_json(beside, reason)
+        beside.replace(failure)
+
+    def in_flight(self, units: Iterable[Unit]) -> list[Unit]:
+        """Those of the units that were begun and are neither handed over nor cleared away."""
+        begun = {p.name[1:].rpartition(".")[0] for p in (self.folder / PARTS).glob(".*")}
+        return [u for u in units if u.name in begun]
+
+    def clear(self, unit: Unit) -> None:
+        """Take away what a unit left half-written; for whoever knows that nobody is at it any more."""
+        for half in (self.folder / PARTS).glob(f".{unit.name}.*"):
+            shutil.rmtree(half, ignore_errors=True)
+
+    def abandon(self, unit: Unit, why: str) -> None:
+        """Give a unit up for this go, with the reason that the report shows."""
+        self.clear(unit)
+        self._note_failure(unit, why)
 
     def make_all(self, works: Iterable[tuple[Unit, Callable[[Path], None]]]) -> None:
         """Do every unit, going on past those that fail, and past those that a time budget has no room for.
@@ -302,7 +343,7 @@ class Workbench:
             try:
                 self.make(unit, work)
             except Exception as error:  # noqa: BLE001 - one candidate's failure, whatever it is, must not cost the others
-                failed.append(f"{unit.title}: {type(error).__name__}: {error}")
+                failed.append(f"{unit.title}: {type(error).__name__}: {error}"[:LONGEST_ERROR])
         if failed:
             raise UnitsFailedError("; ".join(failed))
 
@@ -320,7 +361,7 @@ class Workbench:
 
     def failures(self) -> list[dict[str, Any]]:
         """What failed and has not been made since, oldest first."""
-        found = sorted((self.folder / FAILURES).glob("*.json"), key=lambda p: (p.stat().st_mtime, p.name))
+        found = sorted((self.folder / FAILURES).glob("[!.]*.json"), key=lambda p: (p.stat().st_mtime, p.name))
         return [json.loads(p.read_text(encoding="utf-8")) for p in found]
 
     def read(self, unit: Unit, name: str = "records.json") -> Any:

@@ -365,6 +365,7 @@ def begin() -> tuple[dict[str, Any], Report, list[Query]]:
     # The thread cannot act while C code holds the interpreter: this clock can.
     faulthandler.dump_traceback_later(job["time_limit_s"] + 5, exit=True)
     threading.Thread(target=watch_parent, daemon=True).start()
+    load_beside("confinement").limit_memory()
     report.facts({"pinned": pin(job["cores"])})
     if job["profile"] == "lean":
         LeanFinder.allowed = frozenset(job["allowed"]) | sys.stdlib_module_names

@@ -18,6 +18,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,8 @@ from shipworthy.notebooks.execution import NotebookError
 
 START_LIMIT_S = 120.0
 STOP_LIMIT_S = 5.0
+MOST_PRINTED = 1_000_000
+"""Characters of what one cell prints that are kept."""
 # Socket paths are limited to 104 bytes on macOS and 108 on Linux; ours end in "/s-5".
 _LONGEST_FOLDER = 95
 _STALE_AFTER_S = 86_400.0
@@ -56,6 +59,7 @@ class Session:
     deadline: float
     timeout_s: float
     cancel: threading.Event
+    watch: Callable[[], str]
     on_cell: Callable[[int, int], None]
     notebook: Any = None
     failure: NotebookError | None = None
@@ -151,6 +155,7 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # papermill publis
         )
         self.session, self.folder = session, folder
         self.in_flight, self.ready = -1, False
+        self.printed: Counter[int] = Counter()
 
     async def run(self, log: Any) -> None:
         """Start the kernel, execute every cell, end the kernel. A failure is left in the session."""
@@ -198,6 +203,20 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # papermill publis
         await self._reply(self.kc.shell_channel, self.kc.kernel_info(), START_LIMIT_S)
         self.set_widgets_metadata()
 
+    def process_message(self, message: dict[str, Any], *arguments: Any, **settings: Any) -> Any:
+        """Keep what the kernel says, but of what a cell prints no more than its first and a note on the rest."""
+        if message["msg_type"] == "stream":
+            text = message["content"]["text"]
+            room, self.printed[self.in_flight] = (
+                MOST_PRINTED - self.printed[self.in_flight],
+                self.printed[self.in_flight] + len(text),
+            )
+            if room <= 0:
+                return None
+            if len(text) > room:
+                message["content"]["text"] = f"{text[:room]}\n[this cell printed more, which is not kept]\n"
+        return super().process_message(message, *arguments, **settings)
+
     async def _ready(self, client: Any) -> dict[str, Any]:
         """Wait until the kernel answers *and* its outputs reach us; nbclient's own wait idles for 0.2 s afterwards."""
         until = time.perf_counter() + START_LIMIT_S
@@ -228,6 +247,8 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # papermill publis
             while not (await asyncio.wait({task}, timeout=0.1))[0]:
                 if self.session.cancel.is_set():
                     raise _StoppedError("Cancelled", "the execution was cancelled")
+                if why := self.session.watch():
+                    raise _StoppedError("Overdue", why)
                 if time.perf_counter() > self.session.deadline:
                     raise _StoppedError("Timeout", f"the notebook took longer than its limit of {self.session.timeout_s:g} s")
                 if self.km.has_kernel and not await self.km.is_alive():

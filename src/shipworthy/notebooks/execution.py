@@ -42,8 +42,8 @@ class NotebookError:
     first_line : str
         First line of the cell; empty if no cell had begun.
     ename, evalue : str
-        Name and message of the exception. ``Timeout``, ``Cancelled``, ``DeadKernelError`` and ``KernelStartError`` come from
-        outside the cell.
+        Name and message of the exception. ``Timeout``, ``Overdue``, ``Cancelled``, ``DeadKernelError`` and ``KernelStartError``
+        come from outside the cell.
     """
 
     notebook: str
@@ -92,6 +92,7 @@ def execute(
     timeout_s: float = 0,
     on_cell: Callable[[int, int], None] | None = None,
     cancel: threading.Event | None = None,
+    watch: Callable[[], str] | None = None,
 ) -> Execution:
     """Execute a notebook with papermill in a fresh kernel of this very interpreter.
 
@@ -115,6 +116,9 @@ def execute(
         Called with the count of code cells done and of all code cells, in the thread that called ``execute``.
     cancel : threading.Event, optional
         Setting it from another thread ends the execution, and the kernel with all its children, within about 0.1 s.
+    watch : callable, optional
+        Asked ten times a second. A sentence ends the execution as ``cancel`` does, with an error ``Overdue`` that says it; an
+        empty one lets it go on.
 
     Returns
     -------
@@ -150,6 +154,7 @@ def execute(
         deadline=started + timeout_s if timeout_s else float("inf"),
         timeout_s=timeout_s,
         cancel=cancel or threading.Event(),
+        watch=watch or (lambda: ""),
         on_cell=on_cell or (lambda _done, _total: None),
     )
     _run(node, checked, session)

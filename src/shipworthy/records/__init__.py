@@ -16,7 +16,17 @@ from shipworthy.records.measurements import Conditions, Interval, Measurement, P
 from shipworthy.records.quantities import QUANTITIES, Quantity
 from shipworthy.records.selections import Selection
 from shipworthy.records.stakeholders import EVERYBODY, Agreement, Choice, Compromise, Hearing, Move, Rating, Regret, Veto
-from shipworthy.records.study import LoadPlan, MeasuringPlan, Prices, Requirement, Scenario, Stakeholder, Study, TrainingPlan
+from shipworthy.records.study import (
+    Limits,
+    LoadPlan,
+    MeasuringPlan,
+    Prices,
+    Requirement,
+    Scenario,
+    Stakeholder,
+    Study,
+    TrainingPlan,
+)
 from shipworthy.records.terms import (
     FORBID_UNKNOWN,
     Answer,
@@ -60,6 +70,7 @@ __all__ = [
     "Interval",
     "Ints",
     "Kind",
+    "Limits",
     "LoadPlan",
     "Measurement",
     "MeasuringPlan",

@@ -160,6 +160,23 @@ class TrainingPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much one fit may take. What exceeds it fails with a reason, and the study goes on without it.
+
+    Parameters
+    ----------
+    time_limit_s : float
+        Of one candidate's training: all its fits together.
+    memory_limit_mib : int
+        Beyond what the process held before; also of a process that serves. 0 means what is free when it begins.
+    """
+
+    __pydantic_config__ = FORBID_UNKNOWN
+    time_limit_s: Annotated[float, Gt(0), Le(604_800)] = 3600.0
+    memory_limit_mib: Annotated[int, Ge(0), Le(2**30)] = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MeasuringPlan:
     """How deeply serving is measured.
 
@@ -253,6 +270,7 @@ class Study:
     training: TrainingPlan = TrainingPlan()
     measuring: MeasuringPlan = MeasuringPlan()
     load: LoadPlan = LoadPlan()
+    limits: Limits = Limits()
     files: tuple[DataFile, ...] = ()
     sweep: dict[str, Annotated[tuple[int | float, ...], MinLen(1)]] = field(default_factory=dict)
     stakeholders: tuple[Stakeholder, ...] = ()

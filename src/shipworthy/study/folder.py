@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 STUDY_FILE = "study.yaml"
 ENVIRONMENT_FILE = "environment.json"
 CARDS_FILE = "datasets.json"
+LEAST_FREE_MIB = 20
+"""With less, not even a small study could write what it finds."""
 RUN_NAME = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
 
 
@@ -77,6 +80,10 @@ def find_or_make(study: Study, outputs: str | Path | None, *, fresh: bool, now: 
         if not continued:
             _remove_empty(folder, Path(outputs) if outputs else outputs_folder())
         raise InputError(f"{folder} cannot be written ({error.strerror}); choose another with --outputs") from None
+    if (free := shutil.disk_usage(folder).free / 2**20) < LEAST_FREE_MIB:
+        if not continued:
+            _remove_empty(folder, Path(outputs) if outputs else outputs_folder())
+        raise InputError(f"{folder} has {free:.0f} MiB free, and a run needs {LEAST_FREE_MIB} at least; make room there")
     return folder, continued
 
 
@@ -110,12 +117,34 @@ def locked(folder: Path) -> Iterator[None]:
         lock.release()
 
 
+@contextmanager
+def writable(folder: Path) -> Iterator[None]:
+    """Say in a sentence where a run folder can no longer be written: the disk is full, or was taken away.
+
+    Raises
+    ------
+    InputError
+        In the place of what the system or the ledger said.
+    """
+    try:
+        yield
+    except (OSError, sqlite3.OperationalError) as error:
+        what = getattr(error, "filename", None) or folder
+        why = getattr(error, "strerror", None) or str(error)
+        remedy = "what was done is kept: make room there, and run the same command to go on"
+        raise InputError(f"{what} cannot be written ({why}); {remedy}") from error
+
+
 def write_atomically(path: Path, text: str) -> None:
     """Write a file beside its place and rename it: whole or absent."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
-    beside.write_text(text, encoding="utf-8", newline="\n")
-    beside.replace(path)
+    try:
+        beside.write_text(text, encoding="utf-8", newline="\n")
+        beside.replace(path)
+    except OSError:
+        beside.unlink(missing_ok=True)
+        raise
 
 
 def point_latest(folder: Path) -> None:
@@ -236,6 +265,19 @@ class Run:
         return held
 
 
+def _followed(path: Path) -> Path:
+    """A path ending in ``latest`` as the run that ``latest.txt`` beside it names, where the platform allows no links."""
+    pointer = path.with_name("latest.txt")
+    if path.name != "latest" or path.exists() or not pointer.is_file():
+        return path
+    try:
+        name = pointer.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{pointer}: cannot be read ({error}); give the run folder itself") from None
+    # Whatever else the file may say, it leads to no other folder.
+    return path.with_name(name) if RUN_NAME.fullmatch(name) else path
+
+
 def open_run(path: str | Path) -> Run:
     """Open a run folder, or the newest run of a study's folder.
 
@@ -253,7 +295,7 @@ def open_run(path: str | Path) -> Run:
     InputError
         If there is no run.
     """
-    folder = Path(path)
+    folder = _followed(Path(path))
     if not folder.is_dir():
         raise InputError(f"{path}: no such folder; give a run folder such as outputs/quick/latest")
     if not (folder / STUDY_FILE).is_file():

@@ -6,6 +6,7 @@ This module does *not* know what the notebooks compute, or how progress is drawn
 from __future__ import annotations
 
 import math
+import os
 import shutil
 import subprocess
 import time
@@ -31,6 +32,7 @@ from shipworthy.study.folder import (
     link_or_copy,
     locked,
     point_latest,
+    writable,
     write_atomically,
 )
 from shipworthy.study.ledger import Ledger
@@ -124,10 +126,10 @@ def _check_rows(study: Study, where: str) -> list[dict[str, Any]]:
     return list(cards.values())
 
 
-def _write_plan(folder: Path, workers: int) -> None:
+def _write_plan(folder: Path, workers: int, go: str) -> None:
     digests = {name: notebooks.source_digest(name) for name in notebooks.names()}
     beside = folder / f".{PLAN_FILE}"
-    write_json(beside, {"workers": workers, "package": package_digest(), "notebooks": digests})
+    write_json(beside, {"workers": workers, "go": go, "package": package_digest(), "notebooks": digests})
     beside.replace(folder / PLAN_FILE)
 
 
@@ -219,7 +221,7 @@ def run_study(
     Raises
     ------
     InputError
-        Before any work, for whatever cannot be run.
+        Before any work, for whatever cannot be run; later, if the run folder can no longer be written.
     KeyboardInterrupt
         On Ctrl-C; what was done is kept.
     """
@@ -239,11 +241,11 @@ def run_study(
     now = datetime.now(UTC)
     cards = _check_rows(question, study)
     folder, _ = find_or_make(question, outputs, fresh=fresh, now=now)
-    with locked(folder):
+    with locked(folder), writable(folder):
         write_atomically(folder / STUDY_FILE, as_yaml(question))
         write_atomically(folder / CARDS_FILE, as_json(cards))
         (folder / PARTS).mkdir(exist_ok=True)
-        _write_plan(folder, chosen)
+        _write_plan(folder, chosen, f"{now.isoformat()} {os.getpid()}")
         bench = Workbench(folder, notify=lambda _sentence: None)
         plan = plan_study(bench, question)
         _tidy(folder, plan)
@@ -263,6 +265,7 @@ def run_study(
             if announce:
                 announce(str(folder), runner.left_s)
             failed = runner.run()
+        _tidy(folder, plan)
         _collect(bench, plan)
         if any(plan.last.notebook in f for f in failed) or not _readable(Run(folder, question)):
             # The notebook that shows the judgement failed; the judgement itself is still owed.

@@ -19,10 +19,12 @@ from shipworthy import notebooks
 from shipworthy.experiments.arms import members_in
 from shipworthy.experiments.left_out import minutes_in_words
 from shipworthy.experiments.workbench import PARTS, TIME_LEFT_FILE, Unit, Workbench, package_digest, write_json
-from shipworthy.records import InputError, digest
+from shipworthy.measurement.confinement import MEMORY_VARIABLE
+from shipworthy.records import InputError, Limits, digest
 from shipworthy.study.budget import fit_into
 from shipworthy.study.ledger import Ledger
 from shipworthy.study.plan import TRAIN, Plan, Step, expected_wall_seconds, machine_slowness
+from shipworthy.study.watch import Watch
 
 POLL_S = 0.25
 PRIOR_S = 3.0
@@ -104,22 +106,34 @@ def executed_copy(folder: Path, step: Step) -> Path:
     return folder / "notebooks" / f"{step.name}.ipynb"
 
 
-def _execute(bench: Workbench, ledger: Ledger, step: Step, cancel: threading.Event, limit_s: float = 0.0) -> str:
-    """Execute one step, in at most so many seconds (0: any); what went wrong in a sentence, empty if nothing did."""
+def _execute(
+    bench: Workbench, ledger: Ledger, step: Step, limits: Limits, cancel: threading.Event, limit_s: float = 0.0
+) -> str:
+    """Execute one step, in at most so many seconds (0: any), and again where its kernel died or a unit took too long.
+
+    Returns what went wrong in a sentence, or nothing.
+    """
     if cancel.is_set():
         return ""
-    ledger.notebook_started(step.name, step_identity(step))
     began = time.time()
-    result = notebooks.execute(
-        notebooks.path(step.notebook),
-        executed_copy(bench.folder, step),
-        step.values,
-        environment={**ONE_THREAD, "SHIPWORTHY_OUTPUTS": str(bench.folder.resolve().parents[1])},
-        timeout_s=limit_s,
-        cancel=cancel,
-    )
-    # What a time budget cuts short has not failed: it is left out, and that is said elsewhere.
-    cut = limit_s > 0 and result.error is not None and result.error.ename == "Timeout"
+    watch = Watch(bench, step, limits.time_limit_s)
+    outputs = str(bench.folder.resolve().parents[1])
+    environment = {**ONE_THREAD, "SHIPWORTHY_OUTPUTS": outputs, MEMORY_VARIABLE: str(limits.memory_limit_mib)}
+    result, cut = None, False
+    while result is None or (result.error and not cut and not cancel.is_set() and watch.again(result.error)):
+        ledger.notebook_started(step.name, step_identity(step))
+        result = notebooks.execute(
+            notebooks.path(step.notebook),
+            executed_copy(bench.folder, step),
+            step.values,
+            environment=environment,
+            # What an earlier try took is gone from the budget.
+            timeout_s=max(1.0, limit_s - (time.time() - began)) if limit_s > 0 else 0.0,
+            cancel=cancel,
+            watch=watch.overdue,
+        )
+        # What a time budget cuts short has not failed: it is left out, and that is said elsewhere.
+        cut = limit_s > 0 and result.error is not None and result.error.ename == "Timeout"
     error = result.error.sentence() if result.error and not cut else ""
     if not cancel.is_set():
         ledger.notebook_ended(step.name, ok=result.ok, seconds=result.seconds, error=error, cut=cut)
@@ -289,7 +303,7 @@ class Runner:
             if looks_at_news or not step_done(self.bench, self.ledger, step):
                 self._executing.add(step.name)
                 self._tell_time(step)
-                if error := _execute(self.bench, self.ledger, step, self.cancel, self._limit_s(step)):
+                if error := _execute(self.bench, self.ledger, step, self.plan.study.limits, self.cancel, self._limit_s(step)):
                     errors.append(error)
                     self._errored.add(step.name)
             self.works.executed.add(step.name)

@@ -65,7 +65,7 @@ def assemble(
         (shipped, oof), costs = meter(lambda: _put_together(ensemble, fitted, [t.predictions.oof for t in chosen], dataset))
         test = predict(shipped, dataset, dataset.split.test)
         artefacts.save(shipped, folder / ARTEFACT)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise TrainingError(f"{candidate.name} on {dataset.name}: assembling failed: {type(error).__name__}: {error}") from error
     # Whoever builds it must have its members' out-of-fold predictions only if something was fitted on them.
     notes = {"members": [t.candidate for t in chosen], "needs_out_of_fold": hasattr(shipped, "final_estimator_")}
