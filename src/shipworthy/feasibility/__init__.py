@@ -18,6 +18,7 @@ from shipworthy.feasibility.picks import picks, price
 from shipworthy.feasibility.power import Spread, power_of_gain
 from shipworthy.feasibility.public import Bought, PublicPlace, bought_by_compute, place_among_public, public_ensembles, sample_of
 from shipworthy.feasibility.requirements import assess, check_requirement, queries_needed, times_off
+from shipworthy.feasibility.sizes import Enough, SizePrice, SizeStep, enough, price_sentence, size_prices, size_steps
 from shipworthy.feasibility.stakeholders import (
     Reading,
     check_stakeholder,
@@ -50,12 +51,15 @@ __all__ = [
     "BreakEven",
     "Case",
     "Contender",
+    "Enough",
     "Evidence",
     "Flip",
     "Panel",
     "Place",
     "PublicPlace",
     "Reading",
+    "SizePrice",
+    "SizeStep",
     "Spread",
     "VerdictMap",
     "assess",
@@ -71,6 +75,7 @@ __all__ = [
     "corrected_resampled_t",
     "correlated_t",
     "draw_terms",
+    "enough",
     "expected_terms",
     "family_confidence",
     "family_size",
@@ -90,6 +95,7 @@ __all__ = [
     "place_among_public",
     "power_of_gain",
     "price",
+    "price_sentence",
     "public_ensembles",
     "queries_needed",
     "ratio_interval",
@@ -98,6 +104,8 @@ __all__ = [
     "resample_means",
     "resample_shares",
     "sample_of",
+    "size_prices",
+    "size_steps",
     "times_off",
     "usd_per_million",
     "valued",
