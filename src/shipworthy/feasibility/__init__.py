@@ -18,7 +18,17 @@ from shipworthy.feasibility.picks import picks, price
 from shipworthy.feasibility.power import Spread, power_of_gain
 from shipworthy.feasibility.public import Bought, PublicPlace, bought_by_compute, place_among_public, public_ensembles, sample_of
 from shipworthy.feasibility.requirements import assess, check_requirement, queries_needed, times_off
-from shipworthy.feasibility.sizes import Enough, SizePrice, SizeStep, enough, price_sentence, size_prices, size_steps
+from shipworthy.feasibility.sizes import (
+    THOUSANDTH,
+    Enough,
+    SizePrice,
+    SizeStep,
+    counted,
+    enough,
+    price_sentence,
+    size_prices,
+    size_steps,
+)
 from shipworthy.feasibility.stakeholders import (
     Reading,
     check_stakeholder,
@@ -46,6 +56,7 @@ from shipworthy.feasibility.value import (
 from shipworthy.feasibility.verdicts import family_size, judge
 
 __all__ = [
+    "THOUSANDTH",
     "Answers",
     "Bought",
     "BreakEven",
@@ -74,6 +85,7 @@ __all__ = [
     "check_stakeholders",
     "corrected_resampled_t",
     "correlated_t",
+    "counted",
     "draw_terms",
     "enough",
     "expected_terms",

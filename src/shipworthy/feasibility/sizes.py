@@ -19,6 +19,8 @@ from shipworthy.feasibility.statistics import family_confidence, paired_gain
 from shipworthy.records import QUANTITIES, Floats, InputError, Interval
 
 THOUSANDTH = 0.001
+CENT = 0.01
+"""What is less is no cost that a bill shows (USD)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,17 +174,18 @@ def enough(steps: Sequence[SizeStep], useful: float, *, metric: str, what: str) 
     small = [s.left.high < useful for s in steps]
     from_here = [s.start for i, s in enumerate(steps) if all(small[i:])]
     shown_to, enough_from = (max(shown) if shown else None), (min(from_here) if from_here else None)
-    first = (
-        f"Steps are shown to gain {useful:g} {label} up to {shown_to:,} {what}"
-        if shown_to
-        else f"No step is shown to gain {useful:g} {label}"
-    )
+    if shown_to == steps[-1].end:
+        last = f"The step to {counted(shown_to, what)}, the most that were looked at, is still shown to gain {useful:g} {label}."
+        return Enough(shown_to, enough_from, last)
+    first = f"No step is shown to gain {useful:g} {label}"
+    if shown_to:
+        first = f"Steps are shown to gain {useful:g} {label} up to {counted(shown_to, what)}"
     if enough_from:
-        rest = f"from {enough_from:,} {what} on, all that is left to gain is shown to be less"
+        rest = f"from {counted(enough_from, what)} on, all that is left to gain is shown to be less"
         if shown_to and shown_to < enough_from:
             rest += "; in between, the rows cannot tell"
     else:
-        rest = f"beyond {shown_to or steps[0].start:,} {what} these rows cannot tell whether as much is left to gain"
+        rest = f"beyond {counted(shown_to or steps[0].start, what)} these rows cannot tell whether as much is left to gain"
     return Enough(shown_to, enough_from, f"{first}; {rest}.")
 
 
@@ -190,10 +193,9 @@ def size_prices(
     steps: Sequence[SizeStep],
     costs: Floats,
     drawn_costs: Floats,
-    resampled: Floats,
     *,
-    greater_is_better: bool,
-    usd_per_thousandth: float,
+    worth: Floats | None = None,
+    drawn_worth: Floats | None = None,
     confidence: float,
 ) -> tuple[SizePrice, ...]:
     """What each step costs in a month, what a thousandth of the metric costs there, and what is left of its worth.
@@ -203,78 +205,83 @@ def size_prices(
     steps : sequence of SizeStep
         Of all sizes, ascending.
     costs : ndarray of float64, shape (n_sizes,)
-        What each size costs in a month, at expected values.
+        What each size costs in a month (USD), at expected values.
     drawn_costs : ndarray of float64, shape (n_sizes, n_draws)
         The same, drawn together.
-    resampled : ndarray of float64, shape (n_sizes, n_resamples)
-        As in :func:`size_steps`; gains and costs are drawn independently of each other.
-    greater_is_better : bool
-    usd_per_thousandth : float
-        What a thousandth of the metric is worth in a month; 0 where nobody said.
+    worth, drawn_worth : ndarray of float64, of the same shapes, optional
+        What each size is worth in a month; left out where nobody said.
     confidence : float
 
     Returns
     -------
     tuple of SizePrice
     """
-    sign = 1.0 if greater_is_better else -1.0
-    n = drawn_costs.shape[1]
-    which = np.arange(n) * resampled.shape[1] // n
-    how = f"{n:,} draws; an estimate"
-    unknown = Interval(math.nan, math.nan, math.nan, confidence, "nobody said what a thousandth is worth")
+    how = f"{drawn_costs.shape[1]:,} draws; an estimate"
+    unknown = Interval(math.nan, math.nan, math.nan, confidence, "nobody said what a gain is worth")
     out = []
     for i, step in enumerate(steps):
         extra = float(costs[i + 1] - costs[i])
         drawn = drawn_costs[i + 1] - drawn_costs[i]
         net = unknown
-        if usd_per_thousandth > 0:
-            worth = usd_per_thousandth / THOUSANDTH
-            gained = sign * (resampled[i + 1] - resampled[i])[which]
-            net = _central(worth * step.gain.value - extra, worth * gained - drawn, confidence, how)
+        if worth is not None and drawn_worth is not None:
+            more = float(worth[i + 1] - worth[i])
+            net = _central(more - extra, drawn_worth[i + 1] - drawn_worth[i] - drawn, confidence, how)
         each, least = (_per_thousandth(extra, gain) for gain in (step.gain.value, step.gain.high))
         out.append(SizePrice(step.start, step.end, _central(extra, drawn, confidence, how), each, least, net))
     return tuple(out)
 
 
-def price_sentence(steps: Sequence[SizeStep], prices: Sequence[SizePrice], *, metric: str, what: str, worth: float) -> str:
+def price_sentence(prices: Sequence[SizePrice], *, metric: str, what: str, at: int, worth: str = "") -> str:
     """Where the next thousandth costs more than it is worth; or, where nobody said what it is worth, what it costs.
 
     Parameters
     ----------
-    steps : sequence of SizeStep
     prices : sequence of SizePrice
-        Of the same steps.
     metric, what : str
         As in :func:`enough`.
-    worth : float
-        What a thousandth is worth in a month (USD); 0 where nobody said.
+    at : int
+        Where nobody said what a gain is worth: the size from which on the first step that costs anything is priced.
+    worth : str
+        How the worth was said, as the beginning of a sentence; empty where it was not.
 
     Returns
     -------
     str
+
+    Examples
+    --------
+    >>> extra, none = Interval(30.0, 30.0, 30.0, 0.95, ""), Interval(math.nan, math.nan, math.nan, 0.95, "")
+    >>> price_sentence([SizePrice(10, 20, extra, 60.0, 15.0, none)], metric="log_loss", what="trees", at=10)
+    'Going from 10 to 20 trees costs an estimated 30.00 USD more a month: 15.00 USD or more for each 0.001 of log loss.'
     """
     label = QUANTITIES[metric].label
     if not worth:
-        dearest = max(prices, key=lambda p: p.at_least_usd if math.isfinite(p.at_least_usd) else -math.inf)
-        nothing = [p.start for p in prices if math.isinf(p.at_least_usd)]
-        text = (
-            f"Going from {dearest.start:,} to {dearest.end:,} {what} costs an estimated {_usd(dearest.extra_usd_month.value)} more a "
-            f"month, so a thousandth of {label} costs {_usd(dearest.at_least_usd)} or more there"
-        )
-        if not math.isfinite(dearest.at_least_usd):
-            text = f"No step gains any {label}, whatever it costs"
-        if nothing:
-            text += f"; from {nothing[0]:,} {what} the next step gains nothing at any price"
-        return f"{text}. Nobody said what a thousandth is worth."
+        step = next((p for p in prices if p.start >= at and p.extra_usd_month.value >= CENT), None)
+        if step is None:
+            return f"Beyond {counted(at, what)} no step costs an estimated cent more a month, so no price stops it."
+        extra = _usd(step.extra_usd_month.value)
+        text = f"Going from {step.start:,} to {counted(step.end, what)} costs an estimated {extra} more a month"
+        if math.isinf(step.at_least_usd):
+            return f"{text}, and gains nothing for it."
+        return f"{text}: {_usd(step.at_least_usd)} or more for each 0.001 of {label}."
     pays = [p.end for p in prices if p.net_usd_month.low > 0]
     fails = [all(q.net_usd_month.high < 0 for q in prices[i:]) for i in range(len(prices))]
     first = next((p.start for p, failed in zip(prices, fails, strict=True) if failed), None)
-    said = f"If a thousandth of {label} is worth {_usd(worth)} a month, "
-    shown = f"going on is shown to pay up to {max(pays):,} {what}" if pays else "no step is shown to pay"
+    shown = f"going on is shown to pay up to {counted(max(pays), what)}" if pays else "no step is shown to pay"
     if first is not None:
-        return f"{said}{shown}, and from {first:,} {what} on the next thousandth costs more than it is worth: an estimate."
-    settled = steps[-1]
-    return f"{said}{shown}; whether it pays up to {settled.end:,} {what} cannot be told: an estimate."
+        return f"{worth}, {shown}, and from {counted(first, what)} on the next 0.001 costs more than it is worth: an estimate."
+    return f"{worth}, {shown}; from where on it no longer pays cannot be told: an estimate."
+
+
+def counted(n: int, what: str) -> str:
+    """A number of things that are named in the plural.
+
+    Examples
+    --------
+    >>> counted(1, "trees"), counted(2000, "trees")
+    ('1 tree', '2,000 trees')
+    """
+    return f"{n:,} {what.removesuffix('s') if n == 1 else what}"
 
 
 def _per_thousandth(extra: float, gain: float) -> float:
@@ -291,4 +298,6 @@ def _central(value: float, drawn: Floats, confidence: float, how: str) -> Interv
 
 def _usd(amount: float) -> str:
     """Dollars, with cents where they count."""
+    if 0 < amount < CENT:
+        return "less than a cent"
     return f"{amount:,.2f} USD" if abs(amount) < 100 else f"{amount:,.0f} USD"

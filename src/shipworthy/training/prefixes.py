@@ -21,7 +21,7 @@ import numpy as np
 
 from shipworthy import artefacts
 from shipworthy.records import Candidate, Dataset, Estimator, Floats, Ingredients, InputError, Ints, Trained
-from shipworthy.training.fitting import Meter, TrainingError, predictions, rehearse
+from shipworthy.training.fitting import ARTEFACT, Meter, TrainingError, predictions, rehearse
 
 ROUNDING = 1e-6
 """Single precision of a booster's probabilities: what a prefix may differ from its own fit."""
@@ -136,7 +136,7 @@ def grow(
     sizes : sequence of int
         Numbers of trees, ascending.
     folder : Path
-        Exists; an artefact is written into it for each size.
+        Exists; for each size an artefact is written into a folder below, named by :func:`sized`.
     random_state : int
     meter : Meter
         Told to do a fit of each size on all training rows.
@@ -145,8 +145,8 @@ def grow(
     -------
     tuple of Trained
         One for each size, named by :func:`sized`. ``costs`` are measured, not divided: each size was fitted once more for them.
-        ``notes`` holds ``n_trees`` and ``prefix_difference``, the largest difference on test rows between what the prefix says
-        and what that fit says.
+        ``notes`` holds ``n_trees``, ``what`` is counted (trees, or rounds of a booster with several trees each) and
+        ``prefix_difference``, the largest difference on test rows between what the prefix says and what that fit says.
 
     Raises
     ------
@@ -188,7 +188,8 @@ def _grown(
     train, fold, test = dataset.split.train, dataset.split.fold, dataset.split.test
     X, y = dataset.X.iloc[train], dataset.y[train]
     rehearse(_with(template, 2), X, y)
-    fits = [meter(partial(_with(template, n).fit, X, y)) for n in sizes]
+    # The largest first: the first fit in a process is the slowest, and the smallest would show it most.
+    fits = [meter(partial(_with(template, n).fit, X, y)) for n in reversed(sizes)][::-1]
     largest = fits[-1][0]
     said = staged(largest, dataset, test, sizes)
     oof = {n: np.full((len(train), max(1, len(dataset.classes))), np.nan) for n in sizes}
@@ -196,14 +197,17 @@ def _grown(
         copied = _with(template, sizes[-1]).fit(dataset.X.iloc[train[fold != held_out]], y[fold != held_out])
         for n, answers in staged(copied, dataset, train[fold == held_out], sizes).items():
             oof[n][fold == held_out] = answers
+    # A booster of more than two classes grows one tree for each class in a round.
+    what = "trees" if len(dataset.classes) < 3 or hasattr(_trees_of(largest), "estimators_") else "rounds"
     out = []
     for n, (fitted, costs) in zip(sizes, fits, strict=True):
         difference = float(np.abs(staged(fitted, dataset, test, (n,))[n] - said[n]).max())
         if difference > ROUNDING * max(1.0, float(np.abs(said[n]).max())):
             raise ValueError(f"its first {n} trees differ by {difference:.2g} from a fit with {n} trees and the same seed")
-        path = folder / f"{sized(candidate.name, n)}{artefacts.SUFFIX}"
+        path = folder / sized(candidate.name, n) / ARTEFACT
+        path.parent.mkdir()
         artefacts.save(shorten(largest, n), path)
-        notes = {"n_trees": n, "prefix_difference": difference}
+        notes = {"n_trees": n, "what": what, "prefix_difference": difference}
         cost = replace(costs, memory_how=f"{costs.memory_how}; after a rehearsal on few rows")
         out.append(Trained(sized(candidate.name, n), predictions(dataset, oof[n], said[n]), str(path), cost, notes))
     return tuple(out)
