@@ -141,7 +141,8 @@ def open_sizes(
     seed: int,
     *,
     candidates: Sequence[str],
-    trees: Sequence[str],
+    forest: str,
+    booster: str,
     training: Mapping[str, Any],
     plan: SizePlan,
     roles: Mapping[str, Sequence[str]] | None = None,
@@ -153,8 +154,8 @@ def open_sizes(
     bench : Workbench
     dataset, seed, candidates, training, roles
         As for :func:`~shipworthy.experiments.make_arm`. The candidates are the library that members are taken from.
-    trees : sequence of str
-        Candidates that are grown to every size: forests and boosters.
+    forest, booster : str
+        Candidates that are grown to every size.
     plan : SizePlan
 
     Returns
@@ -185,10 +186,11 @@ def open_sizes(
     metric = plan.metric or ("rmse" if task == "regression" else "brier")
     check_metric(metric, task, arm.dataset)
     simulation.check_metric(metric, task)
-    for name in (*candidates, *trees):
+    for name in (*candidates, forest, booster):
         check_candidate(name, task, arm.dataset)
-    if strays := [n for n in trees if catalogue.get(n).kind != "tree_ensemble"]:
-        raise InputError(f"parameters: trees names {strays[0]}, which is no forest or booster; name those that are")
+    for field, name in (("forest", forest), ("booster", booster)):
+        if catalogue.get(name).kind != "tree_ensemble":
+            raise InputError(f"parameters: {field} names {name}, which is no ensemble of trees; random_forest and xgboost are")
     if study:
         plan = replace(plan, traffic_queries_s=study.traffic_queries_s, prices=study.prices, economics=study.economics)
     return arm, replace(plan, metric=metric)
@@ -485,8 +487,8 @@ def _sizes(
     label = QUANTITIES[metric].label
     at = sizes.index(bend)
     knee_said = (
-        f"The knee of {candidate} is at {feasibility.counted(bend, what)}: {label} out of fold is {oof[0]:.4g} with {sizes[0]:,}, "
-        f"{oof[at]:.4g} there, {oof[-1]:.4g} with {sizes[-1]:,}. Resamples of the test rows put it between {low:,} and {high:,}."
+        f"The knee of {candidate} is at {feasibility.counted(bend, what)}: {label} out of fold is {oof[0]:.4g} at {sizes[0]:,}, "
+        f"{oof[at]:.4g} there, {oof[-1]:.4g} at {sizes[-1]:,}. Resamples of the test rows put it between {low:,} and {high:,}."
     )
     money = (feasibility.price_sentence(prices, metric=metric, what=what, at=bend, worth=worth),) if prices else ()
     return Sizes(
