@@ -106,10 +106,11 @@ class Why:
     def sentence(self) -> str:
         """How often averaging helps, and why it does not elsewhere."""
         gains = self.votes()["gain"].to_numpy()
-        return (
-            f"Of {len(gains):,} votes {int((gains > 0).sum()):,} beat their best member out of fold. In the others the members "
-            "differ by less than the average one is behind the best."
-        )
+        good = int((gains > 0).sum())
+        first = f"{good:,} of {len(gains):,} votes {'beats its' if good == 1 else 'beat their'} best member out of fold"
+        if good == len(gains):
+            return f"{first}: the members differ by more than the average one is behind the best."
+        return f"{first}; in the others the members differ by less than the average one is behind the best."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -182,11 +183,11 @@ def _mended(bench: Workbench, arm: Arm, some: Votes, confidence: float) -> Mende
     first = f"The plain vote of {plainly} {verb} worse than {members[best]} alone: {_with_ends(lost)} {label} on test rows."
     kept = {m: w for m, w in weights.items() if w > 0}
     listed = ", ".join(f"{m} {w:.2f}" for m, w in kept.items())
-    gone = " and ".join(m for m in members if m not in kept)
+    gone = ", ".join(m for m in members if m not in kept)
     how = f"Weights that were chosen out of fold ({listed}" + (f"; {gone} left out)" if gone else ")")
     second = f"{how} {'gain' if repaired.low > 0 else 'may gain'} {_with_ends(repaired)} over the plain vote"
     if tuple(kept) == (members[best],):
-        second += f": they leave {members[best]} alone."
+        second += f": only {members[best]} is left."
     else:
         second += f", and {_with_ends(over_best)} over {members[best]} alone."
     return Mended(members, members[best], metric, lost, weights, repaired, over_best, (first, second))

@@ -19,8 +19,8 @@ from shipworthy.feasibility.statistics import family_confidence, paired_gain
 from shipworthy.records import QUANTITIES, Floats, InputError, Interval
 
 THOUSANDTH = 0.001
-CENT = 0.01
-"""What is less is no cost that a bill shows (USD)."""
+DOLLAR = 1.0
+"""A step that costs less a month is as good as free (USD)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,9 +256,9 @@ def price_sentence(prices: Sequence[SizePrice], *, metric: str, what: str, at: i
     """
     label = QUANTITIES[metric].label
     if not worth:
-        step = next((p for p in prices if p.start >= at and p.extra_usd_month.value >= CENT), None)
+        step = next((p for p in prices if p.start >= at and p.extra_usd_month.value >= DOLLAR), None)
         if step is None:
-            return f"Beyond {counted(at, what)} no step costs an estimated cent more a month, so no price stops it."
+            return f"Beyond {counted(at, what)} no step costs an estimated dollar more a month, so no price stops it."
         extra = _usd(step.extra_usd_month.value)
         text = f"Going from {step.start:,} to {counted(step.end, what)} costs an estimated {extra} more a month"
         if math.isinf(step.at_least_usd):
@@ -298,6 +298,6 @@ def _central(value: float, drawn: Floats, confidence: float, how: str) -> Interv
 
 def _usd(amount: float) -> str:
     """Dollars, with cents where they count."""
-    if 0 < amount < CENT:
+    if 0 < amount < 0.005:
         return "less than a cent"
     return f"{amount:,.2f} USD" if abs(amount) < 100 else f"{amount:,.0f} USD"

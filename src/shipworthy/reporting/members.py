@@ -5,6 +5,7 @@ This module does *not* know how anything was counted, measured or simulated.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -25,9 +26,9 @@ LINES = (("#009E73", "s"), ("#D55E00", "D"), ("#0072B2", "o"), ("#CC79A7", "^"))
 """Colour and shape of each thing that is counted, from Okabe and Ito's palette."""
 HELPS, HURTS = "#0072B2", "#D55E00"
 PANELS = (
-    ("p50_ms", "one query (ms)", 1.55),
-    ("memory_mib", "memory (MiB)", 1.2),
-    ("fit_cpu_s", "fit (CPU s)", 1.2),
+    ("p50_ms", "one query\n(ms)", 1.55),
+    ("memory_mib", "memory\n(MiB)", 1.2),
+    ("fit_cpu_s", "fit\n(CPU s)", 1.2),
 )
 """Below the accuracy: what is drawn, its words, and its height in inches."""
 
@@ -67,7 +68,9 @@ def accuracy_by_size(views: Sequence[Mapping[str, Any]]) -> ReportFigure:
         axes[0].set_ylabel(f"{label(metric)}\n({better} is better)")
         for ax, (_, words, _) in zip(axes[1:], PANELS, strict=True):
             ax.set_ylabel(words)
-        _size_axis(axes, sorted({row["size"] for view in views for row in view["rows"]}), what)
+        simulated = any(view["how"] == "simulated" for view in views)
+        words = f"{what} (latency and memory are simulated)" if simulated else what
+        _size_axis(axes, sorted({row["size"] for view in views for row in view["rows"]}), words)
         _size_legend(figure, views)
     return ReportFigure(figure, finding, "; ".join(said) + ".")
 
@@ -126,7 +129,7 @@ def strength_and_diversity(votes: pd.DataFrame, dataset: str, error: str, senten
     x, y, gain = (votes[c].to_numpy(dtype=float) for c in ("behind", "ambiguity", "gain"))
     log = bool((x > 0).all() and (y > 0).all())
     with theme():
-        figure, ax = canvas(finding, 6.4)
+        figure, ax = canvas(finding, 6.4, left=0.135)
         if log:
             ax.set_xscale("log")
             ax.set_yscale("log")
@@ -145,12 +148,46 @@ def strength_and_diversity(votes: pd.DataFrame, dataset: str, error: str, senten
         ax.set_xlabel(f"weakness: how far the average member is behind the best ({error})")
         ax.set_ylabel(f"diversity: how far members lie\nfrom their mean ({error})")
         ticks(ax, log=log, log_y=log)
-        ends = [0, len(votes) - 1] if len(votes) > 1 else [0]
-        texts = [f"{votes['members'][i]}: {'gains' if gain[i] > 0 else 'loses'} {abs(gain[i]):.2g}" for i in ends]
-        place_labels(ax, x[ends], y[ends], texts, [HELPS if gain[i] > 0 else HURTS for i in ends])
+        told = {0, len(votes) - 1}
+        texts = [_vote_words(row) if i in told else "" for i, row in enumerate(votes.to_dict("records"))]
+        steps = (np.geomspace if log else np.linspace)(low, high, 60).tolist()
+        diagonal = [((a, a), (b, b)) for a, b in itertools.pairwise(steps)]
+        place_labels(ax, x, y, texts, [HELPS if g > 0 else HURTS for g in gain], diagonal)
         _kinds_of_votes(figure)
-    told = (f"{m}: weakness {number(a)}, diversity {number(b)}" for m, a, b in zip(votes["members"], x, y, strict=True))
-    return ReportFigure(figure, finding, "; ".join(told) + ".")
+    listed = (f"{m}: weakness {number(a)}, diversity {number(b)}" for m, a, b in zip(votes["members"], x, y, strict=True))
+    return ReportFigure(figure, finding, "; ".join(listed) + ".")
+
+
+def pair_columns(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Every two members, how alike they err and what their vote is worth, under names that people read.
+
+    Parameters
+    ----------
+    pairs : DataFrame
+        Columns as the fields of a pair, as from ``experiments.why_averaging``.
+
+    Returns
+    -------
+    DataFrame
+    """
+    names = {
+        "one": "one",
+        "other": "other",
+        "error_correlation": "error correlation",
+        "disagreement": "disagreement",
+        "q_statistic": "Q",
+        "ambiguity": "diversity",
+        "behind": "weakness",
+        "gain": "gain over the better one",
+    }
+    digits = {"error_correlation": 2, "disagreement": 3, "q_statistic": 2, "ambiguity": 4, "behind": 4, "gain": 4}
+    shown = {
+        words: pairs[key]
+        if key not in digits
+        else [number(None) if math.isnan(v) else f"{v:.{digits[key]}f}" for v in pairs[key]]
+        for key, words in names.items()
+    }
+    return type(pairs)(shown)
 
 
 def trees_together(running: Floats, single: float, limit: float, error: str, sentence: str) -> ReportFigure:
@@ -198,6 +235,8 @@ def _bend(view: Mapping[str, Any]) -> str:
     gain = sign * (last["test"] - at["test"])
     one = view["what"].removesuffix("s")
     text = f"{view['candidate']} bends at {at['size']:,} {view['what'] if at['size'] > 1 else one}"
+    if at is rows[0]:
+        text = f"the knee of {view['candidate']} is its start, {at['size']:,} {one if at['size'] == 1 else view['what']}"
     if at is last:
         return text
     moved = f"gains {gain:.4f}" if gain >= 0 else f"loses {-gain:.4f}"
@@ -213,7 +252,9 @@ def _costs(axes: Sequence[Axes], rows: Sequence[Mapping[str, Any]], sizes: Seque
             ax.plot(sizes, values, color=colour, marker=shape, markersize=6, linewidth=2)
         if key == "p50_ms":
             p99 = [row["p99_ms"] for row in rows]
-            ax.plot(sizes, p99, color=colour, marker="_", markersize=13, markeredgewidth=2.5, linewidth=1, linestyle=":")
+            # What is simulated has no median: the p99 is then all there is.
+            line = "-" if np.isnan(values).all() else ":"
+            ax.plot(sizes, p99, color=colour, marker="_", markersize=13, markeredgewidth=2.5, linewidth=1.3, linestyle=line)
 
 
 def _panels(title: str, heights: Sequence[float]) -> tuple[Figure, list[Axes]]:
@@ -237,7 +278,7 @@ def _panels(title: str, heights: Sequence[float]) -> tuple[Figure, list[Axes]]:
 
 def _size_axis(axes: Sequence[Axes], sizes: Sequence[int], what: str) -> None:
     """Sizes on a logarithmic axis, those that were looked at as ticks."""
-    from matplotlib.ticker import MaxNLocator
+    from matplotlib.ticker import LogLocator, MaxNLocator
 
     few = max(sizes) < 20
     for ax in axes:
@@ -246,9 +287,11 @@ def _size_axis(axes: Sequence[Axes], sizes: Sequence[int], what: str) -> None:
         ax.set_xticks(list(sizes), [f"{size:,}" for size in sizes])
         ax.minorticks_off()
         ax.tick_params(labelbottom=ax is axes[-1])
-        if ax is not axes[0] and _many_times(ax):
+        if ax is not axes[0] and (spread := _spread(ax)) > 8:
             ax.set_yscale("log")
             ticks(ax, log=False, log_y=True)
+            if spread > 30:
+                ax.yaxis.set_major_locator(LogLocator(subs=(1.0,)))
         else:
             ax.yaxis.set_major_locator(MaxNLocator(5 if ax is axes[0] else 3))
     axes[-1].set_xlabel(f"{what}{'' if few else ', logarithmic'}")
@@ -257,11 +300,11 @@ def _size_axis(axes: Sequence[Axes], sizes: Sequence[int], what: str) -> None:
         figure.align_ylabels(list(axes))
 
 
-def _many_times(ax: Axes) -> bool:
-    """Whether what is drawn spans so much that only a logarithmic axis shows it."""
+def _spread(ax: Axes) -> float:
+    """How many times the least of what is drawn the most is: what is drawn over orders of magnitude needs a logarithmic axis."""
     values = np.concatenate([np.asarray(line.get_ydata(), dtype=float) for line in ax.get_lines()] or [np.ones(1)])
     values = values[np.isfinite(values)]
-    return bool(values.size and values.min() > 0 and values.max() / values.min() > 8)
+    return float(values.max() / values.min()) if values.size and values.min() > 0 else 1.0
 
 
 def _size_legend(figure: Figure, views: Sequence[Mapping[str, Any]]) -> None:
@@ -275,9 +318,6 @@ def _size_legend(figure: Figure, views: Sequence[Mapping[str, Any]]) -> None:
     handles.append(Line2D([], [], color=INK, marker="o", markersize=13, markerfacecolor="none", linestyle="none", label="knee"))
     handles.append(Patch(color=QUIET, alpha=0.5, label="where resamples put it"))
     handles.append(Line2D([], [], color=QUIET, marker="_", markersize=12, markeredgewidth=2.5, linestyle=":", label="p99"))
-    simulated = any(view["how"] == "simulated" for view in views)
-    if simulated:
-        handles.append(Line2D([], [], linestyle="none", label="costs are simulated"))
     figure.legend(
         handles=handles, loc="lower left", bbox_to_anchor=(0.01, 0.005), ncols=len(handles), frameon=False, fontsize=12,
         handletextpad=0.4, columnspacing=1.2,
@@ -291,6 +331,12 @@ def _kinds_of_votes(figure: Figure) -> None:
     handles = [Line2D([], [], color=QUIET, marker=m, markersize=9, linestyle="none", label=words) for m, words in shapes]
     handles.append(Line2D([], [], color=INK, linewidth=1.5, linestyle="--", label="diversity = weakness"))
     figure.legend(handles=handles, loc="lower left", bbox_to_anchor=(0.01, 0.005), ncols=3, frameon=False)
+
+
+def _vote_words(row: Mapping[Any, Any]) -> str:
+    """A vote and what it is worth beside its best member."""
+    who = row["members"] if row["size"] < 4 else f"{row['size']} members"
+    return f"{who}: {'gains' if row['gain'] > 0 else 'loses'} {abs(row['gain']):.2g}"
 
 
 def _described(row: Mapping[str, Any], metric: str) -> str:
