@@ -285,7 +285,7 @@ def search_of_groups(_):
 def test_inner_folds_never_part_rows_that_belong_together(monkeypatch, tmp_path):
     """Whatever a search asks of a model, no group is on both sides, in the final fit and in every out-of-fold fit."""
     monkeypatch.setattr(artefacts, "save", lambda *_: None)
-    monkeypatch.setattr(fitting, "_rehearse", lambda *_: None)
+    monkeypatch.setattr(fitting, "rehearse", lambda *_: None)
     Grouped.seen.clear()
     data = planted_groups(5)
     data = replace(data, split=replace(data.split, test=np.array([], dtype=np.int64)))

@@ -11,6 +11,18 @@ from shipworthy.experiments.assessment import Assessment
 from shipworthy.experiments.ensembles import build_ensembles, kinds, member_correlations
 from shipworthy.experiments.feasibility import assess, lab_study
 from shipworthy.experiments.guesses import make_guess, score_compromise, score_furthest, score_ships
+from shipworthy.experiments.how_many_members import (
+    SizePlan,
+    Sizes,
+    count_members,
+    count_trees,
+    grow_trees,
+    measure_sizes,
+    open_sizes,
+    save_sizes,
+    size_table,
+    size_view,
+)
 from shipworthy.experiments.latency_and_memory import (
     different_rows,
     energy,
@@ -23,29 +35,37 @@ from shipworthy.experiments.latency_and_throughput import UnderLoad, filling_row
 from shipworthy.experiments.simulate import Simulation, simulate_ensembles
 from shipworthy.experiments.single_models import describe_rows, train_single_models
 from shipworthy.experiments.stakeholders import RESEARCH, hear_stakeholders, read_hearings, save_hearings, stakeholder_study
+from shipworthy.experiments.why_averaging import Alike, Why, trees_alone, why_averaging
 from shipworthy.experiments.workbench import UnitsFailedError, Workbench, outputs_folder
 from shipworthy.records import InputError, LoadPlan, MeasuringPlan, TrainingPlan
 
 __all__ = [
     "RESEARCH",
+    "Alike",
     "Arm",
     "Assessment",
     "InputError",
     "LoadPlan",
     "MeasuringPlan",
     "Simulation",
+    "SizePlan",
+    "Sizes",
     "TrainingPlan",
     "UnderLoad",
     "UnitsFailedError",
+    "Why",
     "Workbench",
     "arms_of",
     "assess",
     "build_ensembles",
     "compare_accuracy",
+    "count_members",
+    "count_trees",
     "describe_rows",
     "different_rows",
     "energy",
     "filling_rows",
+    "grow_trees",
     "hear_stakeholders",
     "kinds",
     "lab_study",
@@ -53,22 +73,29 @@ __all__ = [
     "make_arm",
     "make_guess",
     "measure_latency_and_memory",
+    "measure_sizes",
     "measure_under_load",
     "measurements_of",
     "member_correlations",
     "members_of",
     "open_load",
+    "open_sizes",
     "out_of_fold_scores",
     "outputs_folder",
     "paired_gains",
     "read_hearings",
     "samples_of",
     "save_hearings",
+    "save_sizes",
     "score_compromise",
     "score_furthest",
     "score_ships",
     "simulate_ensembles",
+    "size_table",
+    "size_view",
     "stakeholder_study",
     "train_single_models",
+    "trees_alone",
     "under_load",
+    "why_averaging",
 ]

@@ -42,6 +42,8 @@ NOTEBOOK_OF = {
     "imports": "05_latency_and_throughput",
     "recipes": "05_latency_and_throughput",
     "portability": "05_latency_and_throughput",
+    "grow": "07_how_many_members",
+    "size": "07_how_many_members",
     "assess": "feasibility_report",
 }
 """The notebook whose source is part of a unit's identity."""
@@ -197,6 +199,10 @@ class Workbench:
         members = tuple(self.fit_unit(arm, m).identity for m in members_in(arm, candidate))
         rows = (datasets.fingerprint(arm.rows), *astuple(arm.training), sorted(library_versions().items()))
         return self._unit("assemble" if members else "train", arm.as_trained(), candidate, *rows, members)
+
+    def grow_unit(self, arm: Arm, candidate: str, sizes: tuple[int, ...], confidence: float) -> Unit:
+        """The unit that grows a forest or a booster to every size, and scores each with intervals at ``confidence``."""
+        return self._unit("grow", arm.as_trained(), candidate, self.fit_unit(arm, candidate).identity, sizes, confidence)
 
     def accuracy_unit(self, arm: Arm, candidate: str, metric: str, n_resamples: int, confidence: float) -> Unit:
         """The unit that scores a candidate, with intervals."""

@@ -18,6 +18,17 @@ from shipworthy.feasibility.picks import picks, price
 from shipworthy.feasibility.power import Spread, power_of_gain
 from shipworthy.feasibility.public import Bought, PublicPlace, bought_by_compute, place_among_public, public_ensembles, sample_of
 from shipworthy.feasibility.requirements import assess, check_requirement, queries_needed, times_off
+from shipworthy.feasibility.sizes import (
+    THOUSANDTH,
+    Enough,
+    SizePrice,
+    SizeStep,
+    counted,
+    enough,
+    price_sentence,
+    size_prices,
+    size_steps,
+)
 from shipworthy.feasibility.stakeholders import (
     Reading,
     check_stakeholder,
@@ -45,17 +56,21 @@ from shipworthy.feasibility.value import (
 from shipworthy.feasibility.verdicts import family_size, judge
 
 __all__ = [
+    "THOUSANDTH",
     "Answers",
     "Bought",
     "BreakEven",
     "Case",
     "Contender",
+    "Enough",
     "Evidence",
     "Flip",
     "Panel",
     "Place",
     "PublicPlace",
     "Reading",
+    "SizePrice",
+    "SizeStep",
     "Spread",
     "VerdictMap",
     "assess",
@@ -70,7 +85,9 @@ __all__ = [
     "check_stakeholders",
     "corrected_resampled_t",
     "correlated_t",
+    "counted",
     "draw_terms",
+    "enough",
     "expected_terms",
     "family_confidence",
     "family_size",
@@ -90,6 +107,7 @@ __all__ = [
     "place_among_public",
     "power_of_gain",
     "price",
+    "price_sentence",
     "public_ensembles",
     "queries_needed",
     "ratio_interval",
@@ -98,6 +116,8 @@ __all__ = [
     "resample_means",
     "resample_shares",
     "sample_of",
+    "size_prices",
+    "size_steps",
     "times_off",
     "usd_per_million",
     "valued",

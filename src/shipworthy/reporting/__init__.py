@@ -22,6 +22,7 @@ from shipworthy.reporting.lessons import (
     wide_table,
 )
 from shipworthy.reporting.load import batch_curve, latency_by_rate, load_table, why_a_mean_lies
+from shipworthy.reporting.members import accuracy_by_size, pair_columns, size_columns, strength_and_diversity, trees_together
 from shipworthy.reporting.page import build_report, verdict_cards
 from shipworthy.reporting.recipes import recipe_sentence, told_figure, told_table
 from shipworthy.reporting.stakeholders import (
@@ -44,6 +45,7 @@ __all__ = [
     "ReportContent",
     "ReportFigure",
     "accuracy_against_cost",
+    "accuracy_by_size",
     "accuracy_intervals",
     "accuracy_table",
     "agreement_table",
@@ -61,6 +63,7 @@ __all__ = [
     "latency_distribution",
     "load_table",
     "move_sentences",
+    "pair_columns",
     "pareto_front",
     "pick_cards",
     "rank_heatmap",
@@ -72,8 +75,11 @@ __all__ = [
     "results_table",
     "sentence_list",
     "serving_table",
+    "size_columns",
+    "strength_and_diversity",
     "told_figure",
     "told_table",
+    "trees_together",
     "verdict_cards",
     "veto_sentences",
     "why_a_mean_lies",

@@ -1,9 +1,9 @@
 """Ensembles and queues as arithmetic: what members said and cost, turned into what any ensemble of them would do.
 
-Every subset exactly, selections of many members, cascades, what a member is worth, what is not built yet would cost, the front
-of accuracy against latency and memory, and the queue of one server. Predictions and measurements in, records out; pure
-functions; random state is passed in. What is simulated is not measured: :class:`CostModel` says how far off it was where both
-exist.
+Every subset exactly, selections of many members, cascades, what a member is worth, why averaging helps or hurts, what is not
+built yet would cost, the front of accuracy against latency and memory, and the queue of one server. Predictions and measurements
+in, records out; pure functions; random state is passed in. What is simulated is not measured: :class:`CostModel` says how far off
+it was where both exist.
 
 This room does *not* know how a member was trained or measured, how an ensemble is built, or what anybody needs.
 """
@@ -21,6 +21,7 @@ from shipworthy.simulation.cascades import (
     triple_cascades,
 )
 from shipworthy.simulation.costs import Build, Composite, CostModel, MemberCost, Served, calibrate, member_cost, serve
+from shipworthy.simulation.diversity import Averaging, Diversity, Pair, averaging, diversity, pairs
 from shipworthy.simulation.frontier import Pick, best_within, frontier, hypervolume, knee, objectives, pareto_front, pick
 from shipworthy.simulation.queues import lindley, predict_highest_rate, sojourn_ms
 from shipworthy.simulation.scoring import check_metric
@@ -30,12 +31,15 @@ from shipworthy.simulation.votes import Votes, line_up
 from shipworthy.simulation.worth import MemberWorth, member_worth, shapley_values
 
 __all__ = [
+    "Averaging",
     "Build",
     "CascadePick",
     "Composite",
     "CostModel",
+    "Diversity",
     "MemberCost",
     "MemberWorth",
+    "Pair",
     "PairCascade",
     "Pick",
     "PriceOfGreed",
@@ -44,6 +48,7 @@ __all__ = [
     "SubsetTable",
     "TripleCascade",
     "Votes",
+    "averaging",
     "beam",
     "best_cascade",
     "best_subset",
@@ -52,6 +57,7 @@ __all__ = [
     "check_metric",
     "confidence",
     "convex_weights",
+    "diversity",
     "every_subset",
     "frontier",
     "greedy",
@@ -64,6 +70,7 @@ __all__ = [
     "member_worth",
     "objectives",
     "pair_cascades",
+    "pairs",
     "pareto_front",
     "pick",
     "predict_highest_rate",

@@ -67,6 +67,18 @@ class Votes:
             raise InputError(f"{strays[0]!r} is no member: choose among {', '.join(self.names)}")
         return [self.names.index(n) for n in names]
 
+    def only(self, names: tuple[str, ...]) -> Votes:
+        """The votes of these members alone.
+
+        Raises
+        ------
+        InputError
+            For a name that is no member.
+        """
+        places = self.positions(names)
+        oof, test = (Rows(rows.y, np.ascontiguousarray(rows.said[places])) for rows in (self.oof, self.test))
+        return Votes(names, self.task, oof, test)
+
 
 def line_up(predictions: Mapping[str, Predictions], task: Task) -> Votes:
     """Check that members can vote together, and lay out what they said.

@@ -10,6 +10,20 @@ from __future__ import annotations
 
 from shipworthy.training.assembly import assemble
 from shipworthy.training.fitting import ARTEFACT, Meter, TrainingError, fit
+from shipworthy.training.prefixes import each_tree, grow, shorten, sized, staged
 from shipworthy.training.storage import load, save
 
-__all__ = ["ARTEFACT", "Meter", "TrainingError", "assemble", "fit", "load", "save"]
+__all__ = [
+    "ARTEFACT",
+    "Meter",
+    "TrainingError",
+    "assemble",
+    "each_tree",
+    "fit",
+    "grow",
+    "load",
+    "save",
+    "shorten",
+    "sized",
+    "staged",
+]

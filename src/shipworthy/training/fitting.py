@@ -85,7 +85,7 @@ def fit(candidate: Candidate, dataset: Dataset, *, folder: Path, random_state: i
         everything = np.arange(len(dataset.split.train))
         first, inner = _with_inner_folds(template, dataset, everything)
         X, y = dataset.X.iloc[dataset.split.train], dataset.y[dataset.split.train]
-        _rehearse(template, X, y)
+        rehearse(template, X, y)
         fitted, costs = meter(lambda: first.fit(X, y))
         costs = replace(costs, memory_how=f"{costs.memory_how}; after a rehearsal on few rows")
         shipped = getattr(fitted, "best_estimator_", fitted)
@@ -103,7 +103,7 @@ def fit(candidate: Candidate, dataset: Dataset, *, folder: Path, random_state: i
     return Trained(candidate.name, predictions(dataset, oof, test), str(folder / ARTEFACT), costs, notes)
 
 
-def _rehearse(template: Estimator, X: Any, y: Any) -> None:
+def rehearse(template: Estimator, X: Any, y: Any) -> None:
     """Prepare all rows, and fit and ask a copy on few, so that the metered fit finds the process as any later fit would.
 
     The first fit in a process also pays for modules imported on the way, for code paged in, and for the pools of small objects
