@@ -15,6 +15,7 @@ from annotated_types import Ge, Gt, Le, Lt, MinLen
 from shipworthy.records.data import DataFile
 from shipworthy.records.economics import Economics
 from shipworthy.records.quantities import QUANTITIES
+from shipworthy.records.selections import OwnCascade, OwnVote
 from shipworthy.records.terms import FORBID_UNKNOWN, Floats, ScenarioName, Statistic
 
 
@@ -231,7 +232,8 @@ class Study:
 
     ``sweep`` names fields of :class:`TrainingPlan` or :class:`MeasuringPlan` and lists the values to try; every combination
     is an arm of its own, and the one table of results has a row for each. ``datasets`` are names; those of somebody's own files
-    are described in ``files``.
+    are described in ``files``. ``candidates`` are names too; those of somebody's own ensembles are described in ``votes`` and
+    ``cascades``.
     """
 
     __pydantic_config__ = FORBID_UNKNOWN
@@ -253,5 +255,7 @@ class Study:
     measuring: MeasuringPlan = MeasuringPlan()
     load: LoadPlan = LoadPlan()
     files: tuple[DataFile, ...] = ()
+    votes: tuple[OwnVote, ...] = ()
+    cascades: tuple[OwnCascade, ...] = ()
     sweep: dict[str, Annotated[tuple[int | float, ...], MinLen(1)]] = field(default_factory=dict)
     stakeholders: tuple[Stakeholder, ...] = ()
