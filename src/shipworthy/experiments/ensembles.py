@@ -84,6 +84,48 @@ def _member_records(candidate: Candidate, arm: Arm, trained: Trained, members: M
     ]
 
 
+def made_of(bench: Workbench, arm: Arm, names: Sequence[str]) -> pd.DataFrame:
+    """What ensembles are made of: how many fitted models, which members with which weights, and how big each is on disk.
+
+    Parameters
+    ----------
+    bench : Workbench
+    arm : Arm
+    names : sequence of str
+        Ensembles that are assembled; others are passed over.
+
+    Returns
+    -------
+    DataFrame
+        One row an ensemble: ``models``; ``members`` in words, with weights where they vote; ``size of members (MiB)`` on disk,
+        each alone, in the same order; ``size of the whole (MiB)``; ``chosen by``, empty where nothing was chosen.
+    """
+    import pandas as pd
+
+    from shipworthy import artefacts, training
+
+    rows = []
+    for name in names:
+        if not members_in(arm, name) or not bench.done(unit := bench.fit_unit(arm, name)):
+            continue
+        trained = training.load(bench.part(unit))
+        sizes = {row["group"]: row["value"] for row in bench.read(unit) if row["quantity"] == "member_size_mib"}
+        weights = trained.notes.get("weights", {})
+        words = (f"{m} {weights[m]:.2f}".replace(" 0.", " .") if m in weights else m for m in trained.notes["members"])
+        rows.append(
+            {
+                "ensemble": name,
+                "models": trained.notes["models"],
+                "members": ", ".join(words),
+                "size of members (MiB)": ", ".join(f"{sizes[m]:.2f}" for m in trained.notes["members"]),
+                "size of the whole (MiB)": round(artefacts.size_mib(Path(trained.artefact)), 2),
+                "chosen by": trained.notes.get("chosen_by", ""),
+            }
+        )
+    columns = ["ensemble", "models", "members", "size of members (MiB)", "size of the whole (MiB)", "chosen by"]
+    return pd.DataFrame(rows, columns=columns).set_index("ensemble")
+
+
 def models_in(bench: Workbench, arm: Arm, name: str) -> int:
     """How many fitted models an ensemble of models holds; 0 for what is none, or is not assembled yet.
 
