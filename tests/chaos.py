@@ -55,6 +55,7 @@ OF_THE_CLOCK = {
     # skops writes memory addresses into artefacts, so their fingerprints differ where nothing else does.
     "requirements.csv": ("outcome", "observed", "low", "high", "reason", "times_off", "change", "artefact"),
     "verdicts.csv": ("answer", "reason", "p99_ratio", "memory_ratio"),
+    "members.csv": ("_mib",),
     "public.csv": ("time_multiple", "sentence"),
     "flips.csv": ("at", "factor", "winner"),
     "verdict_map.csv": ("winner",),

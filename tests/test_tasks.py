@@ -49,13 +49,15 @@ def trained_candidates(tmp_path_factory):
     for name, limits in SAMPLES.items():
         data, own = datasets.load(name, **limits), {}
         able = [candidates.get(n) for d, n in ABLE if d == name]
+        # What chooses its members takes them all here: how it chooses is in test_ensembles.py.
         for candidate in sorted(able, key=lambda c: bool(c.members)):
             folder = tmp_path_factory.mktemp(f"{name}-{candidate.name}")
             settings = {"folder": folder, "random_state": 3, "meter": meter}
             if candidate.members:
                 own[candidate.name] = training.assemble(candidate, own, data, **settings)
             else:
-                own[candidate.name] = training.fit(candidate, data, search_trials=2, **settings)
+                keep = candidate.name in candidates.bagged()
+                own[candidate.name] = training.fit(candidate, data, search_trials=2, keep_folds=keep, **settings)
         found[name] = data, own
     return found
 

@@ -22,6 +22,11 @@ SUFFIX = ".skops"
 TRUSTED = (
     "numpy.dtype",
     "sklearn.tree._tree.Tree",
+    "shipworthy.deployables.BaggedClassifier",
+    "shipworthy.deployables.BaggedRegressor",
+    "shipworthy.deployables.Cascade",
+    "shipworthy.deployables.LayeredClassifier",
+    "shipworthy.deployables.LayeredRegressor",
     "shipworthy.deployables.NumberCaster",
     "shipworthy.deployables.QueryEncoder",
     "sklearn.utils._bunch.Bunch",

@@ -12,13 +12,15 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, TransformerMixin, clone
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
 _MISSING = float("nan")
+Rows = Any
+"""Queries: a DataFrame or a list of dicts."""
 
 
 # scikit-learn publishes no types, and its wrapper around `transform` (set_output) would cost microseconds on every query.
@@ -194,3 +196,336 @@ class NumberCaster(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     def get_feature_names_out(self, input_features: Sequence[str]) -> NDArray[Any]:
         """Names of the columns, as they came."""
         return np.array(input_features, dtype=object)
+
+
+class _FoldBag(BaseEstimator):  # type: ignore[misc]  # scikit-learn publishes no types
+    """One model a fold, each fitted without its fold; all weigh alike."""
+
+    weights = None
+    """As of a vote without weights."""
+
+    def __init__(self, member: Any, cv: Any = 5) -> None:
+        self.member = member
+        self.cv = cv
+
+    @property
+    def named_estimators(self) -> dict[str, Any]:
+        """The fitted models by fold, as a vote names its members."""
+        return {f"fold {i}": fitted for i, fitted in enumerate(self.estimators_)}
+
+    def fit(self, X: Rows, y: NDArray[Any]) -> Self:
+        """Fit a copy of the member for each fold, on the rows of the others.
+
+        Parameters
+        ----------
+        X : DataFrame or list of dict
+        y : ndarray, shape (n,)
+
+        Returns
+        -------
+        self
+        """
+        from sklearn.base import is_classifier
+        from sklearn.model_selection import check_cv
+        from sklearn.utils import _safe_indexing
+
+        folds = check_cv(self.cv, y, classifier=is_classifier(self)).split(X, y)
+        self.estimators_ = [clone(self.member).fit(_safe_indexing(X, seen), y[seen]) for seen, _ in folds]
+        return self
+
+
+class BaggedClassifier(ClassifierMixin, _FoldBag):  # type: ignore[misc]
+    """The mean of the probabilities of one model a fold, each fitted without its fold.
+
+    Parameters
+    ----------
+    member : estimator
+        Unfitted; a copy is fitted for each fold.
+    cv : int or splitter
+        The folds, when it is fitted whole.
+    """
+
+    def fit(self, X: Rows, y: NDArray[Any]) -> Self:
+        """As of :class:`_FoldBag`; the classes are those of all rows."""
+        self.classes_ = np.unique(y)
+        return super().fit(X, y)
+
+    def predict_proba(self, X: Rows) -> NDArray[np.float64]:
+        """The mean over the folds.
+
+        Parameters
+        ----------
+        X : DataFrame or list of dict
+
+        Returns
+        -------
+        ndarray, shape (n, n_classes)
+        """
+        return np.asarray(np.average(np.asarray([m.predict_proba(X) for m in self.estimators_]), axis=0))
+
+    def predict(self, X: Rows) -> NDArray[Any]:
+        """The most likely class of each row."""
+        return np.asarray(self.classes_[self.predict_proba(X).argmax(axis=1)])
+
+
+class BaggedRegressor(RegressorMixin, _FoldBag):  # type: ignore[misc]
+    """The mean of the numbers that one model a fold predicts, each fitted without its fold.
+
+    Parameters
+    ----------
+    member : estimator
+    cv : int or splitter
+    """
+
+    def predict(self, X: Rows) -> NDArray[np.float64]:
+        """The mean over the folds, shape (n,)."""
+        return np.asarray(np.average(np.asarray([m.predict(X) for m in self.estimators_]), axis=0))
+
+
+class _Layers(BaseEstimator):  # type: ignore[misc]
+    """Two layers of models: the second is given the columns of a row and what the first says of it."""
+
+    passthrough = True
+    """As of scikit-learn's stack that gives the columns on."""
+    _method = "predict"
+
+    def __init__(self, estimators: list[tuple[str, Any]], final_estimator: Any, says: tuple[str, ...], cv: Any = 5) -> None:
+        self.estimators = estimators
+        self.final_estimator = final_estimator
+        self.says = says
+        self.cv = cv
+
+    @property
+    def named_estimators(self) -> dict[str, Any]:
+        """The fitted models of the first layer by name."""
+        return dict(zip([name for name, _ in self.estimators], self.estimators_, strict=True))
+
+    def fit(self, X: Rows, y: NDArray[Any]) -> Self:
+        """Fit the first layer on all rows, and the second on what copies of the first said of rows that they had not seen.
+
+        Parameters
+        ----------
+        X : DataFrame or list of dict
+        y : ndarray, shape (n,)
+
+        Returns
+        -------
+        self
+        """
+        from sklearn.model_selection import cross_val_predict
+
+        self.estimators_ = [clone(e).fit(X, y) for _, e in self.estimators]
+        said = [cross_val_predict(clone(e), X, y, cv=self.cv, method=self._method) for _, e in self.estimators]
+        self.final_estimator_ = clone(self.final_estimator).fit(self.extend(X, said), y)
+        return self
+
+    def extend(self, X: Rows, said: Sequence[NDArray[Any]]) -> Rows:
+        """The rows with what the first layer said of them as further columns.
+
+        Parameters
+        ----------
+        X : DataFrame or list of dict
+        said : sequence of ndarray, shape (n, n_classes) or (n, 1) or (n,)
+            Of each model; of two classes the second's probability is kept, for the first is the rest.
+
+        Returns
+        -------
+        DataFrame or list of dict
+
+        Raises
+        ------
+        ValueError
+            If that makes another number of columns than ``says`` names.
+        """
+        columns = [p[:, None] if p.ndim == 1 else p[:, 1:] if p.shape[1] == 2 else p for p in said]
+        told = np.hstack(columns).astype(np.float64)
+        if told.shape[1] != len(self.says):
+            raise ValueError(f"the first layer says {told.shape[1]} numbers of a row, not the {len(self.says)} it was built for")
+        if hasattr(X, "columns"):
+            return X.assign(**dict(zip(self.says, told.T, strict=True)))
+        return [{**query, **dict(zip(self.says, row, strict=True))} for query, row in zip(X, told.tolist(), strict=True)]
+
+    def _second(self, X: Rows) -> Rows:
+        return self.extend(X, [getattr(m, self._method)(X) for m in self.estimators_])
+
+
+class LayeredClassifier(ClassifierMixin, _Layers):  # type: ignore[misc]
+    """A stack of two layers for classes.
+
+    Parameters
+    ----------
+    estimators : list of (str, estimator)
+        The first layer.
+    final_estimator : estimator
+        The second: it takes rows that hold the columns of :attr:`says` too.
+    says : tuple of str
+        Names of the columns that the first layer adds: one a model for two classes, else one a model and class.
+    cv : int or splitter
+        The folds of what the second layer learns from, when it is fitted whole.
+    """
+
+    _method = "predict_proba"
+
+    def fit(self, X: Rows, y: NDArray[Any]) -> Self:
+        """As of :class:`_Layers`; the classes are those of all rows."""
+        self.classes_ = np.unique(y)
+        return super().fit(X, y)
+
+    def predict_proba(self, X: Rows) -> NDArray[np.float64]:
+        """What the second layer says, shape (n, n_classes)."""
+        return np.asarray(self.final_estimator_.predict_proba(self._second(X)))
+
+    def predict(self, X: Rows) -> NDArray[Any]:
+        """The most likely class of each row."""
+        return np.asarray(self.classes_[self.predict_proba(X).argmax(axis=1)])
+
+
+class LayeredRegressor(RegressorMixin, _Layers):  # type: ignore[misc]
+    """A stack of two layers for numbers; parameters as of :class:`LayeredClassifier`, one added column a model."""
+
+    def predict(self, X: Rows) -> NDArray[np.float64]:
+        """What the second layer predicts, shape (n,)."""
+        return np.asarray(self.final_estimator_.predict(self._second(X)))
+
+
+def sureness(said: NDArray[Any], how: str) -> NDArray[np.float64]:
+    """How sure a member is of each answer, from 0 to 1.
+
+    Parameters
+    ----------
+    said : ndarray, shape (n, n_classes)
+    how : {"margin", "entropy"}
+        The most likely class's probability less the next one's; or 1 less the entropy over its largest value.
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+
+    Raises
+    ------
+    ValueError
+        For another way.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> sureness(np.array([[0.5, 0.5], [0.9, 0.1]]), "margin")
+    array([0. , 0.8])
+    """
+    p = np.asarray(said, dtype=np.float64)
+    if how == "margin":
+        top = np.partition(p, p.shape[1] - 2, axis=1)[:, -2:]
+        return np.asarray(top[:, 1] - top[:, 0])
+    if how == "entropy":
+        entropy = np.zeros(len(p))
+        for column in p.T:  # class by class: a row alone is then as sure as among others, to the bit
+            entropy -= column * np.log(np.where(column > 0, column, 1.0))
+        return np.asarray(1 - entropy / np.log(p.shape[1]))
+    raise ValueError(f"sureness cannot be by {how!r}: choose margin or entropy")
+
+
+class Cascade(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Members asked in order: the answer of the first that is sure enough stands, and that of the last whatever it is.
+
+    Parameters
+    ----------
+    estimators : list of (str, estimator)
+        In the order in which they are asked.
+    thresholds : tuple of float
+        Of each member but the last.
+    confidence : {"margin", "entropy"}
+        As of :func:`sureness`.
+    """
+
+    passthrough = True
+    """Its parts do not add up to it: most rows never meet the later members."""
+
+    def __init__(self, estimators: list[tuple[str, Any]], thresholds: tuple[float, ...], confidence: str = "margin") -> None:
+        self.estimators = estimators
+        self.thresholds = thresholds
+        self.confidence = confidence
+
+    @property
+    def named_estimators(self) -> dict[str, Any]:
+        """The fitted members by name."""
+        return dict(zip([name for name, _ in self.estimators], self.estimators_, strict=True))
+
+    def fit(self, X: Rows, y: NDArray[Any]) -> Self:
+        """Fit every member on all rows.
+
+        Parameters
+        ----------
+        X : DataFrame or list of dict
+        y : ndarray, shape (n,)
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If there is not a threshold for every member but the last.
+        """
+        if len(self.thresholds) != len(self.estimators) - 1:
+            raise ValueError(f"{len(self.estimators)} members need {len(self.estimators) - 1} thresholds")
+        self.classes_ = np.unique(y)
+        self.estimators_ = [clone(e).fit(X, y) for _, e in self.estimators]
+        return self
+
+    def asked(self, X: Rows) -> list[Any]:
+        """The fitted members that answer or are asked before who answers, where all rows of ``X`` are answered alike.
+
+        Parameters
+        ----------
+        X : DataFrame or list of dict
+            One row.
+        """
+        for place, (member, threshold) in enumerate(zip(self.estimators_, self.thresholds, strict=False), start=1):
+            if (sureness(member.predict_proba(X), self.confidence) >= threshold).all():
+                return list(self.estimators_[:place])
+        return list(self.estimators_)
+
+    def combine(self, said: Sequence[NDArray[Any]]) -> NDArray[np.float64]:
+        """What the cascade says where it is known what every member would.
+
+        Parameters
+        ----------
+        said : sequence of ndarray, shape (n, n_classes)
+            Of each member, in order.
+
+        Returns
+        -------
+        ndarray of float64, shape (n, n_classes)
+        """
+        answer = np.array(said[-1], dtype=np.float64)
+        for p, threshold in reversed(list(zip(said, self.thresholds, strict=False))):
+            sure = sureness(p, self.confidence) >= threshold
+            answer[sure] = p[sure]
+        return answer
+
+    def predict_proba(self, X: Rows) -> NDArray[np.float64]:
+        """The probabilities of the first member that is sure enough of each row; later members meet only what is left.
+
+        Parameters
+        ----------
+        X : DataFrame or list of dict
+
+        Returns
+        -------
+        ndarray of float64, shape (n, n_classes)
+        """
+        answer = np.array(self.estimators_[0].predict_proba(X), dtype=np.float64)
+        left = np.arange(len(answer))
+        said = answer
+        for member, threshold in zip(self.estimators_[1:], self.thresholds, strict=True):
+            left = left[sureness(said, self.confidence) < threshold]
+            if not len(left):
+                break
+            said = np.asarray(member.predict_proba(X.iloc[left] if hasattr(X, "columns") else [X[i] for i in left]))
+            answer[left] = said
+        return answer
+
+    def predict(self, X: Rows) -> NDArray[Any]:
+        """The most likely class of each row."""
+        return np.asarray(self.classes_[self.predict_proba(X).argmax(axis=1)])

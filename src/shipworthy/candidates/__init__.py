@@ -15,9 +15,10 @@ from difflib import get_close_matches
 from functools import cache
 from typing import get_args
 
+from shipworthy.candidates.declared import declared
 from shipworthy.records import Candidate, InputError, Kind
 
-__all__ = ["get", "names"]
+__all__ = ["bagged", "declared", "get", "names"]
 
 
 @cache
@@ -74,3 +75,14 @@ def get(name: str) -> Candidate:
         hint = f"did you mean {near[0]}? " if near else ""
         raise InputError(f"there is no candidate {name!r}; {hint}choose from {', '.join(catalogue)}")
     return catalogue[name]
+
+
+def bagged() -> frozenset[str]:
+    """Names of the candidates of which some ensemble holds a model a fold, so that their fold models are worth keeping.
+
+    Examples
+    --------
+    >>> sorted(bagged())
+    ['logistic_regression', 'ridge', 'xgboost']
+    """
+    return frozenset(m for c in _catalogue().values() if c.bagged for m in (*c.members, *c.regressors))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from shipworthy.experiments.accuracy import compare_accuracy, out_of_fold_scores, paired_gains
 from shipworthy.experiments.arms import Arm, arms_of, make_arm, members_of
 from shipworthy.experiments.assessment import Assessment
-from shipworthy.experiments.ensembles import build_ensembles, kinds, member_correlations
+from shipworthy.experiments.ensembles import build_ensembles, kinds, made_of, member_correlations
 from shipworthy.experiments.feasibility import assess, lab_study
 from shipworthy.experiments.guesses import make_guess, score_compromise, score_furthest, score_ships
 from shipworthy.experiments.how_many_members import (
@@ -70,6 +70,7 @@ __all__ = [
     "kinds",
     "lab_study",
     "latency_pairs",
+    "made_of",
     "make_arm",
     "make_guess",
     "measure_latency_and_memory",

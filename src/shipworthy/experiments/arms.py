@@ -12,8 +12,9 @@ from dataclasses import dataclass, field, fields, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
+from shipworthy.experiments.own_ensembles import Declared, declared_in, fit_for_library
 from shipworthy.experiments.own_files import own_file
-from shipworthy.records import DataFile, InputError, LoadPlan, MeasuringPlan, Study, Task, TrainingPlan, digest
+from shipworthy.records import Candidate, DataFile, InputError, LoadPlan, MeasuringPlan, Study, Task, TrainingPlan, digest
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -66,6 +67,8 @@ class Arm:
     level: str = ""
     source: DataFile | None = None
     """Somebody's own file, where ``dataset`` is the name given to one."""
+    declared: Declared = field(default_factory=Declared)
+    """What the study names: candidates to choose among, and ensembles of its own."""
 
     @property
     def rows(self) -> str | DataFile:
@@ -113,11 +116,28 @@ def task_of(arm: Arm) -> Task:
     return datasets.task(arm.rows)
 
 
-def members_in(arm: Arm, name: str) -> tuple[str, ...]:
-    """The members of a candidate in the task of an arm; empty for what is no ensemble of models."""
-    from shipworthy import candidates
+def candidate_of(arm: Arm, name: str) -> Candidate:
+    """A candidate by its name: of the catalogue, or an ensemble that the study declares.
 
-    return candidates.get(name).members_for(task_of(arm))
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    return arm.declared.candidate(name)
+
+
+def members_in(arm: Arm, name: str) -> tuple[str, ...]:
+    """The members of a candidate in the task of an arm; empty for what is no ensemble of models.
+
+    For an ensemble that chooses its members, all that it may choose from: the study's single models and tree ensembles that can
+    do the task, but the prior; where there are fewer than two, those that the catalogue names.
+    """
+    candidate, task = candidate_of(arm, name), task_of(arm)
+    if candidate.choosing is not None:
+        library = fit_for_library(arm.declared, task)
+        return library if len(library) > 1 else candidate.members_for(task)
+    return candidate.members_for(task)
 
 
 def members_of(arm: Arm, names: Sequence[str]) -> list[str]:
@@ -135,8 +155,8 @@ def members_of(arm: Arm, names: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(m for name in names for m in members_in(arm, name)))
 
 
-def check_candidate(name: str, task: Task, dataset: str) -> None:
-    """Refuse a candidate that cannot do a task.
+def check_candidate(name: str, task: Task, dataset: str, declared: Declared | None = None) -> None:
+    """Refuse a candidate that cannot do a task; ``declared`` knows the study's own.
 
     Raises
     ------
@@ -145,7 +165,7 @@ def check_candidate(name: str, task: Task, dataset: str) -> None:
     """
     from shipworthy import candidates
 
-    if task not in candidates.get(name).tasks:
+    if task not in (declared or Declared()).candidate(name).tasks:
         able = ", ".join(n for n in candidates.names() if task in candidates.get(n).tasks)
         raise InputError(f"{name} cannot do {task}, the task of {dataset}; these can: {able}")
 
@@ -227,6 +247,7 @@ def make_arm(
     source: DataFile | None = None,
     roles: Mapping[str, Sequence[str]] | None = None,
     run_folder: str = "",
+    declared: Declared | None = None,
 ) -> Arm:
     """Check the parameters of a notebook and make the arm that they describe; nothing is loaded or fitted.
 
@@ -248,7 +269,9 @@ def make_arm(
     roles : mapping of str to sequence of str, optional
         Fields of :class:`~shipworthy.records.DataFile` for a path given as ``dataset``: ``{"target": ["late"]}``.
     run_folder : str
-        Folder of a study's run, whose files are known by name.
+        Folder of a study's run, whose files and ensembles are known by name.
+    declared : Declared, optional
+        What a study names; left out, as the study of ``run_folder`` has it.
 
     Returns
     -------
@@ -264,9 +287,9 @@ def make_arm(
     >>> make_arm("breast_cancer", training={"folds": 3}).training.folds
     3
     """
-    from shipworthy import candidates as catalogue
     from shipworthy import datasets
 
+    declared = declared or declared_in(run_folder)
     source = source or own_file(dataset, roles or {}, run_folder)
     if source is None:
         datasets.summary(dataset)
@@ -274,14 +297,14 @@ def make_arm(
         if names is not None and (not isinstance(names, list | tuple) or not names):
             raise InputError(f"parameters: {what} must be a list of at least one name, such as [soft_vote], not {names!r}")
         for name in names or ():
-            if not catalogue.get(name).members and what == "ensembles":
+            if not declared.candidate(name).members and what == "ensembles":
                 raise InputError(f"parameters: {name} is no ensemble of models; name those that are, or train it as a candidate")
     if len(factor.split("; ")) != len(level.split("; ")):
         raise InputError(f"parameters: factor {factor!r} and level {level!r} must name as many things; leave both empty")
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**31:
         raise InputError(f"parameters: seed must be a whole number from 0 to 2147483647, not {seed!r}")
     plans = _plan(TrainingPlan, training or {}), _plan(MeasuringPlan, measuring or {})
-    return Arm(source.name if source else dataset, seed, *plans, factor, level, source)
+    return Arm(source.name if source else dataset, seed, *plans, factor, level, source, declared)
 
 
 def arms_of(study: Study) -> list[Arm]:
@@ -295,7 +318,7 @@ def arms_of(study: Study) -> list[Arm]:
     _check_sweep(study)
     levels = list(itertools.product(*study.sweep.values()))
     arms = []
-    files = {f.name: f for f in study.files}
+    files, declared = {f.name: f for f in study.files}, Declared.of(study)
     for dataset, seed, values in itertools.product(study.datasets, study.seeds, levels):
         chosen = dict(zip(study.sweep, values, strict=True))
         training = {f: chosen.get(f, getattr(study.training, f)) for f in TRAINING_FIELDS}
@@ -309,6 +332,7 @@ def arms_of(study: Study) -> list[Arm]:
             factor=factor,
             level=level,
             source=files.get(dataset),
+            declared=declared,
         )
         arms.append(arm)
     return arms

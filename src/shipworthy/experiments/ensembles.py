@@ -1,6 +1,6 @@
 """Assemble ensembles of models from members that are already fitted; no member is ever trained twice.
 
-This experiment does *not* know how members are chosen: the catalogue names them.
+This experiment does *not* know how members are chosen: the catalogue names them, or another module of ours asks simulation.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shipworthy.experiments.arms import Arm, members_in
+from shipworthy.experiments.arms import Arm, candidate_of, members_in
+from shipworthy.experiments.choosing import choose
 from shipworthy.experiments.single_models import candidates_for, hand_over, train_single_models, trained_table
 from shipworthy.experiments.workbench import Workbench
-from shipworthy.records import Candidate, Costs, InputError, Trained
+from shipworthy.records import QUANTITIES, Candidate, Costs, InputError, Record, Trained
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,20 +30,136 @@ def _assemble(bench: Workbench, arm: Arm, candidate: Candidate) -> Callable[[Pat
         if absent := [m for m, unit in units.items() if not bench.done(unit)]:
             raise InputError(f"{candidate.name} cannot be assembled on {arm.title}: its member {absent[0]} is not trained")
         members = {m: training.load(bench.part(unit)) for m, unit in units.items()}
+        dataset, asked = bench.dataset(arm), candidate.choosing
+        chosen, choosing = measure_costs(lambda: choose(asked, members, dataset)) if asked else (None, None)
         trained = training.assemble(
-            candidate, members, bench.dataset(arm), folder=folder, random_state=arm.seed, meter=measure_costs
+            candidate,
+            members,
+            dataset,
+            folder=folder,
+            random_state=arm.seed,
+            meter=measure_costs,
+            weights=chosen.weights if chosen else None,
+            fold_weights=chosen.fold_weights if chosen else (),
         )
-        hand_over(bench, arm, candidate, replace(trained, costs=_with_members(trained, members)), folder)
+        if chosen and choosing:
+            trained = replace(trained, costs=_sum(trained.costs, choosing), notes={**trained.notes, **chosen.notes})
+        whole = _with_members(trained, members, bagged=candidate.bagged)
+        made_of = _member_records(candidate, arm, trained, members)
+        hand_over(bench, arm, candidate, replace(trained, costs=whole), folder, made_of)
 
     return work
 
 
-def _with_members(trained: Trained, members: Mapping[str, Trained]) -> Costs:
+def _sum(one: Costs, other: Costs) -> Costs:
+    """What two pieces of work cost one after the other; the larger memory of the two."""
+    larger = max(one, other, key=lambda c: -math.inf if math.isnan(c.memory_mib) else c.memory_mib)
+    return replace(larger, wall_s=one.wall_s + other.wall_s, cpu_s=one.cpu_s + other.cpu_s)
+
+
+def _member_records(candidate: Candidate, arm: Arm, trained: Trained, members: Mapping[str, Trained]) -> list[Record]:
+    """What an ensemble is made of: the weight that each member has, if it is a vote, and its size on disk alone."""
+    from shipworthy import artefacts
+
+    values = [("models", "", float(trained.notes["models"]))]
+    for name in trained.notes["members"]:
+        values.append(("member_size_mib", name, artefacts.size_mib(Path(members[name].artefact))))
+        if "weights" in trained.notes:
+            values.append(("member_weight", name, trained.notes["weights"][name]))
+    return [
+        Record(
+            dataset=arm.dataset,
+            candidate=candidate.name,
+            kind=candidate.kind,
+            quantity=quantity,
+            statistic="value",
+            value=value,
+            unit=QUANTITIES[quantity].unit,
+            seed=arm.seed,
+            n=1,
+            route=candidate.route,
+            group=group,
+        )
+        for quantity, group, value in values
+    ]
+
+
+def made_of(bench: Workbench, arm: Arm, names: Sequence[str]) -> pd.DataFrame:
+    """What ensembles are made of: how many fitted models, which members with which weights, and how big each is on disk.
+
+    Parameters
+    ----------
+    bench : Workbench
+    arm : Arm
+    names : sequence of str
+        Ensembles that are assembled; others are passed over.
+
+    Returns
+    -------
+    DataFrame
+        One row an ensemble: ``models``; ``members`` in words, with weights where they vote; ``size of members (MiB)`` on disk,
+        each alone, in the same order; ``size of the whole (MiB)``; ``chosen by``, empty where nothing was chosen.
+    """
+    import pandas as pd
+
+    from shipworthy import artefacts, training
+
+    rows = []
+    for name in names:
+        if not members_in(arm, name) or not bench.done(unit := bench.fit_unit(arm, name)):
+            continue
+        trained = training.load(bench.part(unit))
+        sizes = {row["group"]: row["value"] for row in bench.read(unit) if row["quantity"] == "member_size_mib"}
+        weights = trained.notes.get("weights", {})
+        words = (f"{m} {weights[m]:.2f}".replace(" 0.", " .") if m in weights else m for m in trained.notes["members"])
+        rows.append(
+            {
+                "ensemble": name,
+                "models": trained.notes["models"],
+                "members": ", ".join(words),
+                "size of members (MiB)": ", ".join(f"{sizes[m]:.2f}" for m in trained.notes["members"]),
+                "size of the whole (MiB)": round(artefacts.size_mib(Path(trained.artefact)), 2),
+                "chosen by": trained.notes.get("chosen_by", ""),
+            }
+        )
+    columns = ["ensemble", "models", "members", "size of members (MiB)", "size of the whole (MiB)", "chosen by"]
+    return pd.DataFrame(rows, columns=columns).set_index("ensemble")
+
+
+def models_in(bench: Workbench, arm: Arm, name: str) -> int:
+    """How many fitted models an ensemble of models holds; 0 for what is none, or is not assembled yet.
+
+    Parameters
+    ----------
+    bench : Workbench
+    arm : Arm
+    name : str
+
+    Returns
+    -------
+    int
+    """
+    from shipworthy import training
+
+    if not members_in(arm, name) or not bench.done(unit := bench.fit_unit(arm, name)):
+        return 0
+    return int(training.load(bench.part(unit)).notes["models"])
+
+
+def votes_with(trained: Trained) -> tuple[str, ...]:
+    """The members of an ensemble that asks each of them once, and combines what they say; empty for every other candidate."""
+    members = tuple(trained.notes.get("members", ()))
+    return members if trained.notes.get("asks_all") and trained.notes["models"] == len(members) else ()
+
+
+def _with_members(trained: Trained, members: Mapping[str, Trained], *, bagged: bool = False) -> Costs:
     """What an ensemble costs whoever has none of its members yet.
 
-    Their final fits and the assembling; and their out-of-fold fits where a final estimator was fitted on what they said there.
+    The final fits of those that it takes, and the assembling; and the out-of-fold fits of all that it could have taken, where
+    anything was learnt from what they said there. A bag needs those alone.
     """
-    parts = {"assembly": trained.costs, **{name: m.costs for name, m in members.items()}}
+    taken = () if bagged else trained.notes["members"]
+    parts = {"assembly": trained.costs, **{name: members[name].costs for name in taken}}
     wall, cpu = sum(c.wall_s for c in parts.values()), sum(c.cpu_s for c in parts.values())
     if trained.notes["needs_out_of_fold"]:
         cpu += sum(m.notes["oof_cpu_s"] for m in members.values())
@@ -92,9 +209,7 @@ def ensure_trained(bench: Workbench, arm: Arm, names: Sequence[str]) -> list[Can
 
     In a study nothing is trained here: a candidate whose training failed is left out, and the report says so.
     """
-    from shipworthy import candidates
-
-    chosen = [candidates.get(name) for name in dict.fromkeys(names)]
+    chosen = [candidate_of(arm, name) for name in dict.fromkeys(names)]
     if not bench.in_study:
         train_single_models(bench, arm, names)
         build_ensembles(bench, arm, names)
@@ -129,8 +244,8 @@ def member_correlations(bench: Workbench, arm: Arm, names: Sequence[str]) -> pd.
     return pd.DataFrame(said).corr(method="spearman")
 
 
-def kinds(names: Sequence[str]) -> dict[str, str]:
-    """The kind of each candidate: single, tree_ensemble or ensemble.
+def kinds(names: Sequence[str], arm: Arm | None = None) -> dict[str, str]:
+    """The kind of each candidate: single, tree_ensemble or ensemble. An arm knows the study's own too.
 
     Examples
     --------
@@ -139,4 +254,4 @@ def kinds(names: Sequence[str]) -> dict[str, str]:
     """
     from shipworthy import candidates
 
-    return {name: candidates.get(name).kind for name in names}
+    return {name: (candidate_of(arm, name) if arm else candidates.get(name)).kind for name in names}

@@ -14,7 +14,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from shipworthy.experiments.accuracy import accuracy_units, compare_accuracy
-from shipworthy.experiments.arms import Arm, arms_of, check_candidate, check_metric, make_arm, sentence, study_at, task_of
+from shipworthy.experiments.arms import (
+    Arm,
+    arms_of,
+    candidate_of,
+    check_candidate,
+    check_metric,
+    make_arm,
+    sentence,
+    study_at,
+    task_of,
+)
 from shipworthy.experiments.assessment import SAMPLE_COLUMNS, Assessment
 from shipworthy.experiments.latency_and_memory import measure_latency_and_memory, measurements_of, samples_of
 from shipworthy.experiments.latency_and_throughput import (
@@ -194,7 +204,7 @@ def _judged_arms(bench: Workbench, study: Study, arms: Sequence[Arm]) -> tuple[l
 
 def _gather(bench: Workbench, study: Study, arms: Sequence[Arm]) -> _Found:
     """Evidence of every candidate that was trained and scored for each seed; what is missing of the others, in sentences."""
-    from shipworthy import artefacts, candidates, training
+    from shipworthy import artefacts, training
     from shipworthy.feasibility import Evidence
 
     left_out = bench.left_out().units
@@ -203,7 +213,7 @@ def _gather(bench: Workbench, study: Study, arms: Sequence[Arm]) -> _Found:
     found.arms = tuple(arms)
     found.without = tuple(name for name in study.candidates if name not in scored)
     for name in scored:
-        candidate = candidates.get(name)
+        candidate = candidate_of(arms[0], name)
         rows: list[dict[str, Any]] = []
         scores, resampled, shipped = [], [], []
         measurements: list[Measurement] = []
@@ -316,7 +326,7 @@ def _table(rows: Sequence[dict[str, Any]], study: Study) -> pd.DataFrame:
 
 def _put_under_load(bench: Workbench, study: Study, gathered: Mapping[tuple[str, str], _Found]) -> tuple[UnderLoad, ...]:
     """What was found under load; its records and latencies join the evidence of their data set and level."""
-    from shipworthy import artefacts, candidates, training
+    from shipworthy import artefacts, training
 
     loads = []
     for arm in loaded_arms(study):
@@ -331,7 +341,7 @@ def _put_under_load(bench: Workbench, study: Study, gathered: Mapping[tuple[str,
                 continue
             loaded = artefacts.fingerprint(Path(training.load(bench.part(bench.fit_unit(arm, m.candidate))).artefact))
             measured.append(replace(m, conditions=replace(m.conditions, artefact=loaded)))
-        records = load_records([place], measured, {name: candidates.get(name).kind for name in names})
+        records = load_records([place], measured, {name: candidate_of(arm, name).kind for name in names})
         for found in gathered.values():
             if found.loaded_as(arm):
                 found.add(records, measured)

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shipworthy.experiments.arms import Arm, members_in, task_of
+from shipworthy.experiments.arms import Arm, task_of
+from shipworthy.experiments.ensembles import models_in
 from shipworthy.experiments.workbench import Workbench, record_rows
 from shipworthy.records import QUANTITIES, Economics, Floats, Interval, Predictions, Record, Study, Verdict, expected
 
@@ -169,8 +170,8 @@ def money_of_place(
         cases: dict[str, Case] = {}
         for e in evidence:
             own = [r for r in e.records if r.seed == arm.seed]
-            members = members_in(arm, e.candidate)
-            parts = 1 + len(members) if members else 1
+            models = models_in(bench, arm, e.candidate)
+            parts = 1 + models if models else 1
             case = feasibility.make_case(e.candidate, e.kind, parts, own, economics, answers.get(e.candidate))
             if case is None:
                 missing.append(f"{e.candidate} on {arm.title} has no price: its latency or its memory was not measured.")

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shipworthy.experiments.arms import Arm, members_in
-from shipworthy.experiments.ensembles import ensure_trained
+from shipworthy.experiments.arms import Arm
+from shipworthy.experiments.ensembles import ensure_trained, votes_with
 from shipworthy.experiments.latency_and_memory import measure_latency_and_memory, measurements_of
 from shipworthy.experiments.workbench import Workbench
 from shipworthy.records import InputError, Measurement, Prices
@@ -239,8 +239,8 @@ def simulate_ensembles(
     costs = [simulation.member_cost(name, measured[name]) for name in members]
     composites = []
     for name in there:
-        parts = members_in(arm, name)
-        if parts and set(parts) <= set(members):
+        parts = votes_with(trained[name])
+        if len(parts) > 1 and set(parts) <= set(members):
             facts = simulation.member_cost(name, measured[name])
             how = simulation.Build(stacked=bool(trained[name].notes.get("needs_out_of_fold")))
             composites.append(simulation.Composite(parts, facts.latency_ms, facts.memory_mib, how))

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shipworthy.experiments.arms import Arm, check_candidate
+from shipworthy.experiments.arms import Arm, candidate_of, check_candidate
 from shipworthy.experiments.workbench import Unit, Workbench, record_rows, write_json
 from shipworthy.records import QUANTITIES, Candidate, Costs, Dataset, Record, Trained
 
@@ -27,11 +27,9 @@ def candidates_for(arm: Arm, dataset: Dataset, names: Sequence[str], *, ensemble
     InputError
         If a name is unknown, or a candidate cannot do the data set's task.
     """
-    from shipworthy import candidates
-
-    chosen = [candidates.get(name) for name in dict.fromkeys(names)]
+    chosen = [candidate_of(arm, name) for name in dict.fromkeys(names)]
     for candidate in chosen:
-        check_candidate(candidate.name, dataset.task, arm.dataset)
+        check_candidate(candidate.name, dataset.task, arm.dataset, arm.declared)
     return [c for c in chosen if bool(c.members) == ensembles]
 
 
@@ -59,20 +57,23 @@ def cost_records(candidate: Candidate, arm: Arm, costs: Costs, *, shared: bool) 
     ]
 
 
-def hand_over(bench: Workbench, arm: Arm, candidate: Candidate, trained: Trained, folder: Path) -> None:
-    """Write what a training unit hands over: artefact, predictions, costs."""
+def hand_over(
+    bench: Workbench, arm: Arm, candidate: Candidate, trained: Trained, folder: Path, more: Sequence[Record] = ()
+) -> None:
+    """Write what a training unit hands over: artefact, predictions, costs, and ``more`` records."""
     from shipworthy import training
 
     if bench.shared:
         notes = {name: None if name == "oof_wall_s" else value for name, value in trained.notes.items()}
         trained = replace(trained, costs=replace(trained.costs, wall_s=math.nan), notes=notes)
     training.save(trained, folder)
-    write_json(folder / "records.json", record_rows(cost_records(candidate, arm, trained.costs, shared=bench.shared), arm))
+    records = [*cost_records(candidate, arm, trained.costs, shared=bench.shared), *more]
+    write_json(folder / "records.json", record_rows(records, arm))
 
 
 def _fit(bench: Workbench, arm: Arm, candidate: Candidate) -> Callable[[Path], None]:
     def work(folder: Path) -> None:
-        from shipworthy import training
+        from shipworthy import candidates, training
         from shipworthy.measurement import measure_costs
 
         trained = training.fit(
@@ -82,6 +83,7 @@ def _fit(bench: Workbench, arm: Arm, candidate: Candidate) -> Callable[[Path], N
             random_state=arm.seed,
             search_trials=arm.training.search_trials,
             meter=measure_costs,
+            keep_folds=candidate.name in candidates.bagged(),
         )
         hand_over(bench, arm, candidate, trained, folder)
 

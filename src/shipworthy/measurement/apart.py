@@ -104,7 +104,7 @@ def _combining(model: Any) -> Call | None:
         return None
     final = getattr(model, "final_estimator_", None)
     if final is None:
-        return lambda said: np.average(np.asarray(said), axis=0, weights=model.weights)
+        return lambda said: np.average(np.asarray(said), axis=0, weights=getattr(model, "weights", None))
     answer = _probabilities(final)
     return lambda said: answer(np.hstack([_columns(s) for s in said]))
 

@@ -159,7 +159,7 @@ def single_stream(answer: Answer, queries: Sequence[Query]) -> list[int]:
 
 
 def _is_ensemble_of_models(model: Any) -> bool:
-    """Whether it is a vote or a stack: scikit-learn gives those, and not forests, names for their members."""
+    """Whether it is a vote, a stack or the like: those, and not forests, have names for their members."""
     return hasattr(type(model), "named_estimators") and hasattr(model, "estimators_")
 
 
@@ -167,11 +167,13 @@ def itemise(model: Any, query: Query) -> tuple[int, int, int, int]:
     """Nanoseconds spent building rows, preprocessing and in the model, and how many pipelines were found; members are summed.
 
     The first step of a pipeline builds the row, the last predicts, and all between preprocess. A vote or a stack is the sum of
-    its members, each of which turns the query into its own row; what combines their answers is part of the rest.
+    its members, each of which turns the query into its own row; what combines their answers, a second layer too, is part of the
+    rest. A cascade is the sum of those of its members that the query meets.
     """
     clock = time.perf_counter_ns
     if _is_ensemble_of_models(model):
-        parts = [itemise(member, query) for member in model.estimators_]
+        members = model.asked([query]) if hasattr(model, "asked") else model.estimators_
+        parts = [itemise(member, query) for member in members]
         return sum(p[0] for p in parts), sum(p[1] for p in parts), sum(p[2] for p in parts), sum(p[3] for p in parts)
     steps = getattr(model, "steps", None)
     if steps is None:

@@ -9,12 +9,12 @@ This module does *not* know how anything is loaded, fitted, timed, judged or dra
 
 from __future__ import annotations
 
-from shipworthy.records.candidates import Candidate, Costs, Ingredients, Trained
+from shipworthy.records.candidates import Candidate, Choosing, Costs, Ingredients, Trained
 from shipworthy.records.data import DataFile, Dataset, Predictions, Roles, Split
 from shipworthy.records.economics import HOURS_A_MONTH, Amount, Economics, expected
 from shipworthy.records.measurements import Conditions, Interval, Measurement, PercentileBound, Record
 from shipworthy.records.quantities import QUANTITIES, Quantity
-from shipworthy.records.selections import Selection
+from shipworthy.records.selections import OwnCascade, OwnVote, Selection
 from shipworthy.records.stakeholders import EVERYBODY, Agreement, Choice, Compromise, Hearing, Move, Rating, Regret, Veto
 from shipworthy.records.study import (
     Limits,
@@ -54,6 +54,7 @@ __all__ = [
     "Answer",
     "Candidate",
     "Choice",
+    "Choosing",
     "Comparison",
     "Compromise",
     "Conditions",
@@ -75,6 +76,8 @@ __all__ = [
     "Measurement",
     "MeasuringPlan",
     "Move",
+    "OwnCascade",
+    "OwnVote",
     "PercentileBound",
     "Predictions",
     "Prices",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from shipworthy.records.data import Predictions
 from shipworthy.records.terms import Estimator, Kind, Task
@@ -27,6 +27,10 @@ class Ingredients:
         How many settings a tuned candidate may try.
     n_jobs : int
         Threads of one fit. More than one is never used inside a study: units are parallel instead, and results are the same.
+    n_classes : int
+        Of a classification.
+    weights : mapping of str to float
+        Members and their weights, for an ensemble whose members were chosen; empty, all that it may choose from weigh alike.
     """
 
     task: Task
@@ -35,6 +39,35 @@ class Ingredients:
     random_state: int = 0
     search_trials: int = 8
     n_jobs: int = 1
+    n_classes: int = 2
+    weights: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Choosing:
+    """How an ensemble chooses its members and their weights, by what they said out of fold: log loss, or RMSE of a number.
+
+    Parameters
+    ----------
+    way : {"greedy", "top"}
+        One member after another, each as often as it helps; or those that are best alone, which then weigh alike.
+    steps : int
+        Of the greedy way, how often a member may be added; of the other, how many members there may be. The best of all sizes
+        is kept, and a vote of the best has two members at least.
+    ms_share, mib_share : float
+        The price: by which share of the best member's loss the ensemble's must fall for each millisecond and each mebibyte that
+        it is estimated to take. 0 charges nothing.
+    """
+
+    way: Literal["greedy", "top"]
+    steps: int
+    ms_share: float = 0.0
+    mib_share: float = 0.0
+
+    @property
+    def priced(self) -> bool:
+        """Whether what a member costs to serve plays a part."""
+        return self.ms_share > 0 or self.mib_share > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +83,17 @@ class Candidate:
     build : callable
         ``build(ingredients) -> unfitted scikit-learn estimator`` that accepts a DataFrame or a list of dicts.
     members : tuple of str
-        Names of the candidates that an ensemble of models is assembled from; empty otherwise.
+        Names of the candidates that an ensemble of models is assembled from, or from which it chooses where a study does not name
+        others; empty otherwise.
     regressors : tuple of str
         Its members in a regression, for which a classifier cannot stand in.
     route : str
         How it is deployed; ``"plain"`` is scikit-learn as it comes.
     tasks : tuple of str
+    choosing : Choosing, optional
+        How it chooses among its members; left out, it takes them all.
+    bagged : bool
+        It holds a model of its member for each fold, fitted without that fold, instead of the member itself.
     """
 
     name: str
@@ -66,6 +104,8 @@ class Candidate:
     regressors: tuple[str, ...] = ()
     route: str = "plain"
     tasks: tuple[Task, ...] = ("binary", "multiclass")
+    choosing: Choosing | None = None
+    bagged: bool = False
 
     def members_for(self, task: Task) -> tuple[str, ...]:
         """Names of the members in a task; empty for what is no ensemble of models."""

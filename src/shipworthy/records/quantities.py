@@ -90,6 +90,9 @@ QUANTITIES: Mapping[str, Quantity] = {
             label="memory with all imports",
         ),
         Quantity("size_mib", "MiB", False, "Size of the artefact on disk.", label="size on disk"),
+        Quantity("models", "", False, "Fitted models that an ensemble of models holds.", label="models inside"),
+        Quantity("member_weight", "", True, "Share of a member in a vote.", label="weight of a member"),
+        Quantity("member_size_mib", "MiB", False, "Size on disk of a member alone.", label="size of a member on disk"),
         Quantity(
             "fit_s",
             "s",

@@ -1,6 +1,6 @@
-"""Which members an ensemble takes and with which weights, before anybody builds it.
+"""Which members an ensemble takes, with which weights or thresholds, before anybody builds it.
 
-This module does *not* know how members are chosen, or how an ensemble is assembled from weights.
+This module does *not* know how members are chosen, or how an ensemble is assembled from them.
 """
 
 from __future__ import annotations
@@ -8,8 +8,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Gt, Le, MaxLen, MinLen
 
 from shipworthy.records.quantities import QUANTITIES
+from shipworthy.records.terms import FORBID_UNKNOWN
+
+ConfidenceName = Literal["margin", "entropy"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +58,46 @@ class Selection:
         """By how much the metric is worse on test rows than on the rows it was chosen on; above 0 it looked better than it is."""
         sign = -1.0 if QUANTITIES[self.metric].greater_is_better else 1.0
         return sign * (self.test[self.metric] - self.oof[self.metric])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnVote:
+    """A weighted vote that somebody names in a study, such as one that a simulation picked, to be built for real.
+
+    Parameters
+    ----------
+    name : str
+    weights : dict of str to float
+        Of each member, a candidate of the catalogue; only their ratios count.
+    """
+
+    __pydantic_config__ = FORBID_UNKNOWN
+    name: Annotated[str, MinLen(1)]
+    weights: Annotated[dict[str, Annotated[float, Gt(0), Le(1e6)]], MinLen(1)]
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """Names of its members."""
+        return tuple(self.weights)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnCascade:
+    """A cascade that somebody names in a study: members asked in order, stopping once one is confident enough.
+
+    Parameters
+    ----------
+    name : str
+    members : tuple of str
+        Candidates of the catalogue, in the order in which they are asked.
+    thresholds : tuple of float
+        Of every member but the last: its answer stands where it is at least so confident.
+    confidence : {"margin", "entropy"}
+        The most likely class's probability less the next one's; or 1 less the entropy over its largest value.
+    """
+
+    __pydantic_config__ = FORBID_UNKNOWN
+    name: Annotated[str, MinLen(1)]
+    members: Annotated[tuple[str, ...], MinLen(2), MaxLen(10)]
+    thresholds: Annotated[tuple[Annotated[float, Ge(0), Le(2)], ...], MinLen(1)]
+    confidence: ConfidenceName = "margin"

@@ -15,6 +15,7 @@ from annotated_types import Ge, Gt, Le, Lt, MinLen
 from shipworthy.records.data import DataFile
 from shipworthy.records.economics import Economics
 from shipworthy.records.quantities import QUANTITIES
+from shipworthy.records.selections import OwnCascade, OwnVote
 from shipworthy.records.terms import FORBID_UNKNOWN, Floats, ScenarioName, Statistic
 
 
@@ -248,7 +249,8 @@ class Study:
 
     ``sweep`` names fields of :class:`TrainingPlan`, :class:`MeasuringPlan`, :class:`LoadPlan` or of what is judged, and lists the
     values to try; every combination is an arm of its own, and the one table of results has a row for each. ``datasets`` are
-    names; those of somebody's own files are described in ``files``. ``within_minutes`` is a time budget: what does not fit is
+    names; those of somebody's own files are described in ``files``. ``candidates`` are names too; those of somebody's own
+    ensembles are described in ``votes`` and ``cascades``. ``within_minutes`` is a time budget: what does not fit is
     left out, and said. It is no part of what names a run: a later go without it completes the same one.
     """
 
@@ -272,6 +274,8 @@ class Study:
     load: LoadPlan = LoadPlan()
     limits: Limits = Limits()
     files: tuple[DataFile, ...] = ()
+    votes: tuple[OwnVote, ...] = ()
+    cascades: tuple[OwnCascade, ...] = ()
     sweep: dict[str, Annotated[tuple[int | float, ...], MinLen(1)]] = field(default_factory=dict)
     stakeholders: tuple[Stakeholder, ...] = ()
     within_minutes: Annotated[float, Gt(0), Lt(math.inf)] | None = None

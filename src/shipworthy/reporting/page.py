@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from shipworthy.records import QUANTITIES, RequirementVerdict, Study, Verdict
 from shipworthy.reporting import figures, load, matrix, money, tables
 from shipworthy.reporting.content import Report, ReportContent
+from shipworthy.reporting.makeup import make_up, members_table
 from shipworthy.reporting.protocol import levels_of, measured_conditions, protocol
 from shipworthy.reporting.stakeholders import hearing_sections, stakeholder_frames, veto_sentences
 from shipworthy.reporting.wording import (
@@ -69,6 +70,8 @@ def build_report(content: ReportContent) -> Report:
     for name in ("comparison.csv", "results.csv"):
         rows = places.sort(enumerate(csv[name].to_dict("records")), lambda row: (row[1]["dataset"], row[1]["level"]))
         csv[name] = csv[name].iloc[[position for position, _ in rows]].reset_index(drop=True)
+    if len(made_of := members_table(records)):
+        csv |= {"members.csv": made_of}
     if content.loads:
         csv |= {"curve.csv": load.curve_table(content.loads), "rates.csv": load.rate_table(content.loads)}
     if content.money:
@@ -240,7 +243,7 @@ def _section(content: ReportContent, dataset: str, level: str, drawn: dict[str, 
     columns = [c for c in tables.COSTS if table[c.name].notna().any()]
     rows = [_comparison_row(row, study.metric, columns) for row in table.to_dict("records")]
     title = f"{dataset} ({factor} = {level})" if level else dataset
-    return {"title": title, "columns": columns, "rows": rows, "figures": entries}
+    return {"title": title, "columns": columns, "rows": rows, "figures": entries, "made_of": make_up(here)}
 
 
 def _comparison_row(row: Mapping[Any, Any], metric: str, columns: Sequence[tables.Column]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Literal
 
 from shipworthy.records import QUANTITIES, Interval, RequirementVerdict, Verdict
+from shipworthy.reporting.makeup import QUANTITIES_OF_MEMBERS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -175,6 +176,7 @@ def csv_tables(
     tidy = tidy.sort_values(list(tidy.columns), kind="stable", ignore_index=True)
     accuracy = tidy["quantity"].isin(ACCURACIES)
     training = tidy["quantity"].isin(TRAINING)
+    members = tidy["quantity"].isin(QUANTITIES_OF_MEMBERS)  # they have a table of their own
     comparisons = []
     for dataset, level in (
         records[["dataset", "level"]].drop_duplicates().sort_values(["dataset", "level"]).itertuples(index=False)
@@ -185,7 +187,7 @@ def csv_tables(
         comparisons.append(part)
     return {
         "accuracy.csv": tidy[accuracy].drop(columns=["scenario", "batch_size", "conditions"]).reset_index(drop=True),
-        "serving.csv": tidy[~accuracy & ~training].reset_index(drop=True),
+        "serving.csv": tidy[~accuracy & ~training & ~members].reset_index(drop=True),
         "training.csv": tidy[training]
         .drop(columns=["scenario", "batch_size", "low", "high", "conditions"])
         .reset_index(drop=True),

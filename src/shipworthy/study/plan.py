@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from shipworthy.experiments.accuracy import accuracy_units
-from shipworthy.experiments.arms import Arm, arms_of, members_in, study_at
+from shipworthy.experiments.arms import Arm, arms_of, candidate_of, members_in, study_at
 from shipworthy.experiments.latency_and_throughput import loaded_arms, units_under_load
 from shipworthy.experiments.workbench import Unit, Workbench
 from shipworthy.records import Study
@@ -43,6 +43,13 @@ FIT_S = {
 }
 """Seconds of one fit on 8,000 rows with 8 search trials."""
 
+ASSEMBLE_S = {
+    "two_layer_stack": 3.0,
+    "greedy": 0.8,
+    "greedy_cost": 1.2,
+}
+"""Seconds beyond those that any ensemble takes, on as many rows: of a second layer the fits, of a choice the search for it."""
+
 QUERY_MS = {
     "prior": 0.3,
     "logistic_regression": 1.6,
@@ -52,6 +59,9 @@ QUERY_MS = {
     "xgboost_tuned": 1.3,
 }
 """Milliseconds of one query; an ensemble of models costs the sum of its members and a fifth more."""
+
+CHOSEN = 3
+"""Members that an ensemble which may choose among many takes, or thereabouts."""
 
 CHILD_S = 1.3
 """Seconds of a measuring child apart from its queries: start, imports, load, warm-up, memory, batches."""
@@ -242,7 +252,7 @@ def expected_seconds(unit: Unit) -> float:
         tuned = arm.training.search_trials / 8 if unit.candidate.endswith("_tuned") else 1.0
         return 0.1 + FIT_S.get(unit.candidate, 1.0) * tuned * (0.2 if small else rows) * (arm.training.folds + 1)
     if unit.kind == "assemble":
-        return 0.6 + 0.2 * rows
+        return 0.6 + (0.2 + ASSEMBLE_S.get(unit.candidate, 0.0)) * rows
     if unit.kind == "accuracy":
         return 0.05 if small else 0.3 * (arm.training.max_test_rows or 40_000) / 10_000
     if unit.kind == "measure":
@@ -252,8 +262,14 @@ def expected_seconds(unit: Unit) -> float:
 
 def expected_query_ms(unit: Unit) -> float:
     """What one query of a unit's candidate should take on the machine that the figures above were measured on."""
-    members = members_in(unit.arm, unit.candidate)
+    candidate, members = candidate_of(unit.arm, unit.candidate), members_in(unit.arm, unit.candidate)
     query_ms = sum(QUERY_MS.get(m, 2.0) for m in members or (unit.candidate,)) * (1.2 if members else 1.0)
+    if candidate.choosing is not None:
+        query_ms *= min(1.0, CHOSEN / len(members))
+    if candidate.bagged:
+        query_ms *= unit.arm.training.folds
+    if unit.candidate == "two_layer_stack":
+        query_ms *= 2
     return query_ms * (NUMBERS_ONLY if unit.arm.dataset == "breast_cancer" else 1.0)
 
 

@@ -106,9 +106,7 @@ def executed_copy(folder: Path, step: Step) -> Path:
     return folder / "notebooks" / f"{step.name}.ipynb"
 
 
-def _execute(
-    bench: Workbench, ledger: Ledger, step: Step, limits: Limits, cancel: threading.Event, limit_s: float = 0.0
-) -> str:
+def _execute(bench: Workbench, ledger: Ledger, step: Step, limits: Limits, cancel: threading.Event, limit_s: float = 0.0) -> str:
     """Execute one step, in at most so many seconds (0: any), and again where its kernel died or a unit took too long.
 
     Returns what went wrong in a sentence, or nothing.

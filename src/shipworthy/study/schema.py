@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import partial
 from importlib import resources
@@ -18,8 +18,10 @@ from typing import Any, get_args
 import yaml
 
 from shipworthy.experiments.arms import arms_of, check_candidate, check_metric, sentence
+from shipworthy.experiments.own_ensembles import Declared
 from shipworthy.experiments.own_files import LISTS, NAME, named
 from shipworthy.records import QUANTITIES, DataFile, InputError, Study, Task, digest
+from shipworthy.study.described import describe_ensembles
 
 LARGEST_FILE = 1_000_000
 
@@ -170,16 +172,17 @@ def parse_study(text: str, where: str) -> Study:
 
     root, values = _compose(text, where)
     files = _describe_files(values, where, root)
+    ensembles = describe_ensembles(values, where, partial(_line_of, root))
     try:
         # Through JSON, in which lists are lists and keys are text: strict validation then refuses "5" for 5.
         # As bytes: half a surrogate pair is refused here, as a UnicodeEncodeError.
         study: Study = TypeAdapter(Study).validate_json(json.dumps(values, ensure_ascii=False).encode(), strict=True)
     except ValidationError as error:
         place = tuple(error.errors(include_url=False)[0]["loc"])
-        line = f"{where}, line {_line_of(root, _as_written(place, files))}"
+        line = f"{where}, line {_line_of(root, _as_written(place, files, ensembles))}"
         if units := _mixed_units(values, place):
             raise InputError(f"{line}: {units}") from None
-        shown, meant = (".".join(str(p) for p in which) for which in (place, _as_written(place, files)))
+        shown, meant = (".".join(str(p) for p in which) for which in (place, _as_written(place, files, ensembles)))
         raise InputError(sentence(error, line).replace(f" {shown} ", f" {meant} ", 1)) from None
     except (TypeError, ValueError) as error:
         raise InputError(f"{where}: holds a value that is no text, number, list or field ({error}); write it plainly") from None
@@ -234,20 +237,23 @@ def _describe_files(values: dict[str, Any], where: str, root: yaml.Node) -> list
     return places
 
 
-def _as_written(place: tuple[Any, ...], files: list[int]) -> tuple[Any, ...]:
-    """The place of a field in the study as it was written, where files are described among the data sets."""
-    if len(place) > 1 and place[0] == "files" and isinstance(place[1], int) and place[1] < len(files):
-        return ("datasets", files[place[1]], *place[2:])
+def _as_written(place: tuple[Any, ...], files: list[int], ensembles: Mapping[str, list[int]]) -> tuple[Any, ...]:
+    """The place of a field in the study as it was written, where files and ensembles are described among the names."""
+    described = {"files": ("datasets", files), **{field: ("candidates", places) for field, places in ensembles.items()}}
+    if len(place) > 1 and place[0] in described and isinstance(place[1], int):
+        field, places = described[place[0]]
+        if place[1] < len(places):
+            return (field, places[place[1]], *place[2:])
     return place
 
 
 def _problems(study: Study) -> list[tuple[tuple[Any, ...], str]]:
     """What the types cannot see: names that do not exist, repeats, and things that contradict each other."""
-    from shipworthy import candidates, datasets, feasibility
+    from shipworthy import datasets, feasibility
 
     found: list[tuple[tuple[Any, ...], str]] = []
 
-    own = {f.name for f in study.files}
+    own, declared = {f.name for f in study.files}, Declared.of(study)
 
     def check(field: tuple[Any, ...], attempt: Any) -> None:
         try:
@@ -261,7 +267,7 @@ def _problems(study: Study) -> list[tuple[tuple[Any, ...], str]]:
     for index, name in enumerate(study.datasets):
         check(("datasets", index), lambda name=name: None if name in own else datasets.summary(name))
     for index, name in enumerate(study.candidates):
-        check(("candidates", index), lambda name=name: candidates.get(name))
+        check(("candidates", index), lambda name=name: declared.candidate(name))
     repeated = [f for f in ("datasets", "candidates", "seeds") if len(set(getattr(study, f))) < len(getattr(study, f))]
     found += [((field,), "names something twice; name it once") for field in repeated]
     if study.metric not in _metrics():
@@ -274,6 +280,8 @@ def _problems(study: Study) -> list[tuple[tuple[Any, ...], str]]:
     ]
     for index, requirement in enumerate(study.requirements):
         check(("requirements", index), lambda r=requirement: feasibility.check_requirement(r))
+    unused = [e.name for e in declared.ensembles if e.name not in study.candidates]
+    found += [(("candidates",), f"lacks {name!r:.80}, which the study describes; name it there") for name in unused]
     names = [r.name for r in study.requirements]
     if len(set(names)) < len(names):
         found.append((("requirements",), "two requirements have the same name; give each its own"))
@@ -319,7 +327,7 @@ def _check_tasks(study: Study, check: Callable[[tuple[Any, ...], Callable[[], No
     for name, task in tasks.items():
         check(("metric",), partial(check_metric, study.metric, task, name))
         for index, candidate in enumerate(study.candidates):
-            check(("candidates", index), partial(check_candidate, candidate, task, name))
+            check(("candidates", index), partial(check_candidate, candidate, task, name, Declared.of(study)))
 
 
 def _check_common(tasks: tuple[Task, ...]) -> None:

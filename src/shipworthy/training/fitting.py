@@ -40,7 +40,21 @@ class TrainingError(RuntimeError):
     """A candidate could not be trained. The message names the candidate, the data set, the step and the cause."""
 
 
-def fit(candidate: Candidate, dataset: Dataset, *, folder: Path, random_state: int, search_trials: int, meter: Meter) -> Trained:
+def fold_artefacts(folder: Path, n_folds: int) -> list[Path]:
+    """Where the models that were fitted without one fold lie, in the order of the folds, if they were kept."""
+    return [folder / f"fold{k}.skops" for k in range(n_folds)]
+
+
+def fit(
+    candidate: Candidate,
+    dataset: Dataset,
+    *,
+    folder: Path,
+    random_state: int,
+    search_trials: int,
+    meter: Meter,
+    keep_folds: bool = False,
+) -> Trained:
     """Fit a candidate and save its artefact.
 
     A candidate that searches (scikit-learn's search estimators) does so anew within every fold, so its out-of-fold predictions
@@ -59,6 +73,8 @@ def fit(candidate: Candidate, dataset: Dataset, *, folder: Path, random_state: i
         How many settings a tuned candidate may try.
     meter : Meter
         Told to do the final fit, first, and then the out-of-fold fits, with their predictions.
+    keep_folds : bool
+        Save the models of the out-of-fold fits too, of which a bag can be made; named as by :func:`fold_artefacts`.
 
     Returns
     -------
@@ -77,8 +93,10 @@ def fit(candidate: Candidate, dataset: Dataset, *, folder: Path, random_state: i
         categorical=dataset.categorical,
         random_state=random_state,
         search_trials=search_trials,
+        n_classes=len(dataset.classes),
     )
     step = "building it"
+    kept: list[Estimator] = []
     try:
         template = candidate.build(ingredients)
         step = "its final fit"
@@ -90,11 +108,13 @@ def fit(candidate: Candidate, dataset: Dataset, *, folder: Path, random_state: i
         costs = replace(costs, memory_how=f"{costs.memory_how}; after a rehearsal on few rows")
         shipped = getattr(fitted, "best_estimator_", fitted)
         step = "its out-of-fold predictions"
-        (oof, inner_oof), oof_costs = meter(lambda: _out_of_fold(template, dataset))
+        (oof, inner_oof), oof_costs = meter(lambda: _out_of_fold(template, dataset, kept if keep_folds else None))
         step = "its test predictions"
         test = predict(shipped, dataset, dataset.split.test)
         step = "saving it"
         artefacts.save(shipped, folder / ARTEFACT)
+        for model, path in zip(kept, fold_artefacts(folder, len(kept)), strict=True):
+            artefacts.save(model, path)
     except (Exception, SystemExit) as error:
         raise TrainingError(f"{candidate.name} on {dataset.name}: {step} failed: {type(error).__name__}: {error}") from error
     notes = {**_search_notes(fitted), "oof_cpu_s": oof_costs.cpu_s, "oof_wall_s": oof_costs.wall_s}
@@ -188,8 +208,11 @@ def _with_inner_folds(template: Estimator, dataset: Dataset, places: Ints) -> tu
     )
 
 
-def _out_of_fold(template: Estimator, dataset: Dataset) -> tuple[Floats, str]:
-    """Predictions of every training row by a copy fitted without its fold, and how a search in the copies parted its rows."""
+def _out_of_fold(template: Estimator, dataset: Dataset, kept: list[Estimator] | None) -> tuple[Floats, str]:
+    """Predictions of every training row by a copy fitted without its fold, and how a search in the copies parted its rows.
+
+    The copies are put into ``kept``, if it is given; a copy that searched, by its best.
+    """
     inner: list[str] = []
     train, fold = dataset.split.train, dataset.split.fold
     said = np.full((len(train), max(1, len(dataset.classes))), np.nan)
@@ -199,6 +222,8 @@ def _out_of_fold(template: Estimator, dataset: Dataset) -> tuple[Floats, str]:
         inner.append(how)
         fitted = copy.fit(dataset.X.iloc[seen], dataset.y[seen])
         said[fold == held_out] = predict(fitted, dataset, train[fold == held_out])
+        if kept is not None:
+            kept.append(getattr(fitted, "best_estimator_", fitted))
     return said, "; ".join(dict.fromkeys(inner))
 
 
