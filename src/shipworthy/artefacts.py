@@ -22,6 +22,7 @@ SUFFIX = ".skops"
 TRUSTED = (
     "numpy.dtype",
     "sklearn.tree._tree.Tree",
+    "shipworthy.deployables.Cascade",
     "shipworthy.deployables.NumberCaster",
     "shipworthy.deployables.QueryEncoder",
     "sklearn.utils._bunch.Bunch",

@@ -12,13 +12,15 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
 _MISSING = float("nan")
+Rows = Any
+"""Queries: a DataFrame or a list of dicts."""
 
 
 # scikit-learn publishes no types, and its wrapper around `transform` (set_output) would cost microseconds on every query.
@@ -194,3 +196,146 @@ class NumberCaster(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     def get_feature_names_out(self, input_features: Sequence[str]) -> NDArray[Any]:
         """Names of the columns, as they came."""
         return np.array(input_features, dtype=object)
+
+
+def sureness(said: NDArray[Any], how: str) -> NDArray[np.float64]:
+    """How sure a member is of each answer, from 0 to 1.
+
+    Parameters
+    ----------
+    said : ndarray, shape (n, n_classes)
+    how : {"margin", "entropy"}
+        The most likely class's probability less the next one's; or 1 less the entropy over its largest value.
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+
+    Raises
+    ------
+    ValueError
+        For another way.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> sureness(np.array([[0.5, 0.5], [0.9, 0.1]]), "margin")
+    array([0. , 0.8])
+    """
+    p = np.asarray(said, dtype=np.float64)
+    if how == "margin":
+        top = np.partition(p, p.shape[1] - 2, axis=1)[:, -2:]
+        return np.asarray(top[:, 1] - top[:, 0])
+    if how == "entropy":
+        entropy = np.zeros(len(p))
+        for column in p.T:  # class by class: a row alone is then as sure as among others, to the bit
+            entropy -= column * np.log(np.where(column > 0, column, 1.0))
+        return np.asarray(1 - entropy / np.log(p.shape[1]))
+    raise ValueError(f"sureness cannot be by {how!r}: choose margin or entropy")
+
+
+class Cascade(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Members asked in order: the answer of the first that is sure enough stands, and that of the last whatever it is.
+
+    Parameters
+    ----------
+    estimators : list of (str, estimator)
+        In the order in which they are asked.
+    thresholds : tuple of float
+        Of each member but the last.
+    confidence : {"margin", "entropy"}
+        As of :func:`sureness`.
+    """
+
+    passthrough = True
+    """Its parts do not add up to it: most rows never meet the later members."""
+
+    def __init__(self, estimators: list[tuple[str, Any]], thresholds: tuple[float, ...], confidence: str = "margin") -> None:
+        self.estimators = estimators
+        self.thresholds = thresholds
+        self.confidence = confidence
+
+    @property
+    def named_estimators(self) -> dict[str, Any]:
+        """The fitted members by name."""
+        return dict(zip([name for name, _ in self.estimators], self.estimators_, strict=True))
+
+    def fit(self, X: Rows, y: NDArray[Any]) -> Self:
+        """Fit every member on all rows.
+
+        Parameters
+        ----------
+        X : DataFrame or list of dict
+        y : ndarray, shape (n,)
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If there is not a threshold for every member but the last.
+        """
+        if len(self.thresholds) != len(self.estimators) - 1:
+            raise ValueError(f"{len(self.estimators)} members need {len(self.estimators) - 1} thresholds")
+        self.classes_ = np.unique(y)
+        self.estimators_ = [clone(e).fit(X, y) for _, e in self.estimators]
+        return self
+
+    def asked(self, X: Rows) -> list[Any]:
+        """The fitted members that answer or are asked before who answers, where all rows of ``X`` are answered alike.
+
+        Parameters
+        ----------
+        X : DataFrame or list of dict
+            One row.
+        """
+        for place, (member, threshold) in enumerate(zip(self.estimators_, self.thresholds, strict=False), start=1):
+            if (sureness(member.predict_proba(X), self.confidence) >= threshold).all():
+                return list(self.estimators_[:place])
+        return list(self.estimators_)
+
+    def combine(self, said: Sequence[NDArray[Any]]) -> NDArray[np.float64]:
+        """What the cascade says where it is known what every member would.
+
+        Parameters
+        ----------
+        said : sequence of ndarray, shape (n, n_classes)
+            Of each member, in order.
+
+        Returns
+        -------
+        ndarray of float64, shape (n, n_classes)
+        """
+        answer = np.array(said[-1], dtype=np.float64)
+        for p, threshold in reversed(list(zip(said, self.thresholds, strict=False))):
+            sure = sureness(p, self.confidence) >= threshold
+            answer[sure] = p[sure]
+        return answer
+
+    def predict_proba(self, X: Rows) -> NDArray[np.float64]:
+        """The probabilities of the first member that is sure enough of each row; later members meet only what is left.
+
+        Parameters
+        ----------
+        X : DataFrame or list of dict
+
+        Returns
+        -------
+        ndarray of float64, shape (n, n_classes)
+        """
+        answer = np.array(self.estimators_[0].predict_proba(X), dtype=np.float64)
+        left = np.arange(len(answer))
+        said = answer
+        for member, threshold in zip(self.estimators_[1:], self.thresholds, strict=True):
+            left = left[sureness(said, self.confidence) < threshold]
+            if not len(left):
+                break
+            said = np.asarray(member.predict_proba(X.iloc[left] if hasattr(X, "columns") else [X[i] for i in left]))
+            answer[left] = said
+        return answer
+
+    def predict(self, X: Rows) -> NDArray[Any]:
+        """The most likely class of each row."""
+        return np.asarray(self.classes_[self.predict_proba(X).argmax(axis=1)])
