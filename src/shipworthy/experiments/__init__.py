@@ -21,6 +21,7 @@ from shipworthy.experiments.latency_and_memory import (
 )
 from shipworthy.experiments.latency_and_throughput import UnderLoad, filling_rows, measure_under_load, open_load, under_load
 from shipworthy.experiments.simulate import Simulation, simulate_ensembles
+from shipworthy.experiments.simulated import Simulated, open_simulation, simulation_of
 from shipworthy.experiments.single_models import describe_rows, train_single_models
 from shipworthy.experiments.stakeholders import RESEARCH, hear_stakeholders, read_hearings, save_hearings, stakeholder_study
 from shipworthy.experiments.workbench import UnitsFailedError, Workbench, outputs_folder
@@ -33,6 +34,7 @@ __all__ = [
     "InputError",
     "LoadPlan",
     "MeasuringPlan",
+    "Simulated",
     "Simulation",
     "TrainingPlan",
     "UnderLoad",
@@ -58,6 +60,7 @@ __all__ = [
     "member_correlations",
     "members_of",
     "open_load",
+    "open_simulation",
     "out_of_fold_scores",
     "outputs_folder",
     "paired_gains",
@@ -68,6 +71,7 @@ __all__ = [
     "score_furthest",
     "score_ships",
     "simulate_ensembles",
+    "simulation_of",
     "stakeholder_study",
     "train_single_models",
     "under_load",

@@ -8,7 +8,7 @@ This experiment does *not* know which of the simulated ensembles anybody will bu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, cast
 
@@ -240,8 +240,9 @@ class Simulation:
         Returns
         -------
         DataFrame
-            ``candidate``, ``members``, ``law`` (how many others calibrated it), the metric, the median and p99 latency and the
-            memory, each as predicted (``..._predicted``) and as measured (``..._measured``). A stack's metric is not simulated.
+            ``candidate``, ``members``, ``law`` (how many others calibrated it), ``metric``; that, the median and p99 latency and
+            the memory, each as predicted (``..._predicted``) and as measured (``..._measured``). A stack's metric is not
+            simulated.
         """
         import pandas as pd
 
@@ -251,7 +252,11 @@ class Simulation:
         for built in self.built:
             others = [b for b in self.built if b is not built]
             row: dict[str, object] = {"candidate": built.name, "members": " + ".join(built.members)}
-            row |= {"law": len(others) if len(others) > 1 else 0, "metric_predicted": self._metric_of(built)}
+            row |= {
+                "law": len(others) if len(others) > 1 else 0,
+                "metric": self._judged_by(built),
+                "metric_predicted": self._metric_of(built),
+            }
             said = simulation.line_up({built.name: built.said, " ": built.said}, self.votes.task)
             row["metric_measured"] = simulation.scores(said, np.array([1.0, 0.0]))[1][self._judged_by(built)]
             for statistic, percentile in (("p50", 50.0), ("p99", 99.0)):
@@ -287,7 +292,7 @@ class Simulation:
         from shipworthy import simulation
 
         costs = self.costs(percentile)
-        tests = [composite_of(b, percentile) for b in others if not (b.confidence)]
+        tests = [composite_of(b, percentile) for b in others if not b.confidence]
         model = simulation.calibrate(costs, tests) if len(tests) > 1 else simulation.CostModel()
         membership = np.array([[c.name in built.members for c in costs]])
         served = simulation.serve(costs, membership, model=model, build=simulation.Build(stacked=built.stacked))
@@ -316,9 +321,10 @@ def _built(name: str, members: tuple[str, ...], trained: Trained, measured: Sequ
     notes = trained.notes
     stacked = bool(notes.get("needs_out_of_fold"))
     confidence = str(notes.get("confidence") or "")
-    given = tuple(map(float, notes.get("weights") or ()))
-    votes = not stacked and not confidence
-    weights = given or ((1 / len(members),) * len(members) if votes else ())
+    given = notes.get("weights") or ()
+    weights = [float(given[m]) for m in members] if isinstance(given, Mapping) else list(map(float, given))
+    if not weights and not stacked and not confidence:
+        weights = [1.0] * len(members)
     total = sum(weights) or 1.0
     return Built(
         name=name,
@@ -392,11 +398,12 @@ def simulate_ensembles(
     votes = simulation.line_up({name: trained[name].predictions for name in members}, bench.dataset(arm).task)
     costs = [simulation.member_cost(name, measured[name]) for name in members]
     built = []
-    for name in there:
-        parts = members_in(arm, name)
-        if parts and set(parts) <= set(members):
+    for name, candidate in there.items():
+        # One that chose among its members notes whom it took.
+        parts = members_in(arm, name) and tuple(trained[name].notes.get("members") or ())
+        if len(parts) > 1 and set(parts) <= set(members) and not getattr(candidate, "bagged", False):
             built.append(_built(name, parts, trained[name], measured[name]))
-    composites = [composite_of(b) for b in built if not (b.confidence)]
+    composites = [composite_of(b) for b in built if not b.confidence]
     model = simulation.calibrate(costs, composites) if len(composites) > 1 else simulation.CostModel()
     price: Callable[[float, float], float] | None = None
     if prices is not None:

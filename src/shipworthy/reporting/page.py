@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from shipworthy.records import QUANTITIES, RequirementVerdict, Study, Verdict
 from shipworthy.reporting import figures, load, money, tables
+from shipworthy.reporting import picks as budgets
 from shipworthy.reporting.content import Report, ReportContent
 from shipworthy.reporting.protocol import levels_of, measured_conditions, protocol
 from shipworthy.reporting.stakeholders import hearing_sections, stakeholder_frames, veto_sentences
@@ -71,6 +72,8 @@ def build_report(content: ReportContent) -> Report:
         csv[name] = csv[name].iloc[[position for position, _ in rows]].reset_index(drop=True)
     if content.loads:
         csv |= {"curve.csv": load.curve_table(content.loads), "rates.csv": load.rate_table(content.loads)}
+    if content.simulations:
+        csv["simulated.csv"] = budgets.simulation_frame(content.simulations)
     if content.money:
         csv |= {"verdict_map.csv": money.map_table(content.money), "flips.csv": money.flip_table(content.money)}
         csv |= {"break_even.csv": money.break_even_table(content.money), "public.csv": money.public_table(content.money)}
@@ -95,6 +98,7 @@ def build_report(content: ReportContent) -> Report:
         "requirements": [_requirement_rows(part, study) for part in _by_place(requirements)],
         "sections": sections,
         "loads": load.load_view(places.sort(content.loads, lambda found: (found["dataset"], found["level"])), drawn),
+        "simulations": budgets.simulation_view(places.sort(content.simulations, lambda f: (f["dataset"], f["level"])), drawn),
         "money": money.money_view(places.sort(content.money, lambda m: (m["dataset"], m["level"])), records, drawn),
         "results": _result_rows(results[:ROWS_ON_THE_PAGE], study.metric),
         "results_left_out": max(0, len(results) - ROWS_ON_THE_PAGE),
