@@ -1,8 +1,8 @@
 """Ensembles on paper beside the same ensembles built, saved and served: scores, latency and memory, predicted and measured.
 
 Twelve votes and four cascades on four data sets. Other votes of the same members calibrate the law of costs, so nothing that
-tests it has taught it. What is trained and measured lies under ``outputs/benchmarks/reality``, so that a run that was stopped goes
-on; another version of the package starts anew. No peer: of the systems that we know none predicts what an ensemble costs before it is built.
+tests it has taught it. What is trained and measured lies under ``outputs/benchmarks/reality``, so that a run that was stopped
+goes on; another version of the package starts anew. No peer: none that we know predicts what an ensemble costs unbuilt.
 """
 
 from __future__ import annotations
