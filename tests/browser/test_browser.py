@@ -142,6 +142,38 @@ def test_the_tour_runs_in_jupyterlab(lab, tmp_path):
     assert window.outside == []
 
 
+def test_the_sliders_move_the_pick(lab, tmp_path):
+    """`08_simulate_ensembles` runs in JupyterLab, and moving the latency slider moves the pick and its sentence at once."""
+    address, folder = lab
+    shutil.copy(ROOT / "notebooks" / "08_simulate_ensembles.ipynb", folder)
+    with browser_window((address, address.replace("http", "ws", 1))) as window:
+        page = window.page
+        page.goto(f"{address}/lab/tree/08_simulate_ensembles.ipynb", timeout=120_000)
+        page.wait_for_function(READY, timeout=120_000)
+        page.evaluate("() => window.jupyterapp.commands.execute('runmenu:run-all')")
+        page.wait_for_function(FINISHED, timeout=300_000, polling=250)
+        outputs = page.evaluate(OUTPUTS)
+        assert [f"{o['ename']}: {o['evalue']}" for o in outputs if o["output_type"] == "error"] == []
+        sliders = page.locator(".widget-slider .noUi-handle")
+        sliders.first.wait_for(timeout=60_000)
+        assert sliders.count() == 2
+        box = page.locator(".widget-vbox").first
+        before = box.locator("b").inner_text()
+        drawn = box.locator("svg[role=img]").get_attribute("aria-label")
+        sliders.first.focus()
+        page.keyboard.press("Home")
+        box.locator("b", has_text="nothing can be built").wait_for(timeout=30_000)
+        page.keyboard.press("End")
+        box.locator("b", has_text="build ").wait_for(timeout=30_000)
+        after = box.locator("b").inner_text()
+        box.scroll_into_view_if_needed()
+        page.screenshot(path=tmp_path / "sliders.png")
+    assert before.startswith("With a budget of 2.00 ms and 200 MiB, build ")
+    assert after != before
+    assert drawn
+    assert window.outside == []
+
+
 STUDY = """
 name: page
 question: Does the page open?

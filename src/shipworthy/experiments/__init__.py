@@ -33,6 +33,7 @@ from shipworthy.experiments.latency_and_memory import (
 )
 from shipworthy.experiments.latency_and_throughput import UnderLoad, filling_rows, measure_under_load, open_load, under_load
 from shipworthy.experiments.simulate import Simulation, simulate_ensembles
+from shipworthy.experiments.simulated import Simulated, open_simulation, simulation_of
 from shipworthy.experiments.single_models import describe_rows, train_single_models
 from shipworthy.experiments.stakeholders import RESEARCH, hear_stakeholders, read_hearings, save_hearings, stakeholder_study
 from shipworthy.experiments.why_averaging import Alike, Why, trees_alone, why_averaging
@@ -47,6 +48,7 @@ __all__ = [
     "InputError",
     "LoadPlan",
     "MeasuringPlan",
+    "Simulated",
     "Simulation",
     "SizePlan",
     "Sizes",
@@ -80,6 +82,7 @@ __all__ = [
     "member_correlations",
     "members_of",
     "open_load",
+    "open_simulation",
     "open_sizes",
     "out_of_fold_scores",
     "outputs_folder",
@@ -92,6 +95,7 @@ __all__ = [
     "score_furthest",
     "score_ships",
     "simulate_ensembles",
+    "simulation_of",
     "size_table",
     "size_view",
     "stakeholder_study",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from shipworthy.experiments.arms import sentence
 from shipworthy.experiments.latency_and_throughput import UnderLoad
+from shipworthy.experiments.simulated import Simulated
 from shipworthy.experiments.workbench import nan_for_null, write_json
 from shipworthy.records import InputError, Record, RequirementVerdict, Study, Verdict
 
@@ -39,6 +40,8 @@ class Assessment:
     """What a report shows of the money of each data set and level, as from ``money_of_place``."""
     loads: tuple[UnderLoad, ...] = ()
     """What was found under load, one for each data set that was put under it."""
+    simulations: tuple[Simulated, ...] = ()
+    """Ensembles on paper, one for each arm whose ensembles were simulated."""
 
     def save(self, folder: Path) -> None:
         """Write the records and samples as Parquet, and verdicts, money and load as JSON, each file whole or not at all."""
@@ -53,7 +56,13 @@ class Assessment:
             "missing": list(self.missing),
         }
         loads = [asdict(found) for found in self.loads]
-        for name, value in (("verdicts.json", judged), ("money.json", list(self.money)), ("load.json", loads)):
+        simulations = [asdict(found) for found in self.simulations]
+        for name, value in (
+            ("verdicts.json", judged),
+            ("money.json", list(self.money)),
+            ("load.json", loads),
+            ("simulation.json", simulations),
+        ):
             beside = folder / f".{name}.{os.getpid()}"
             write_json(beside, value)
             beside.replace(folder / name)
@@ -89,6 +98,7 @@ def read_assessment(folder: Path, study: Study) -> Assessment:
         missing,
         read_money(folder),
         read_loads(folder),
+        read_simulations(folder),
     )
 
 
@@ -129,6 +139,28 @@ def read_loads(folder: Path) -> tuple[UnderLoad, ...]:
     try:
         held = nan_for_null(json.loads(path.read_text(encoding="utf-8")))
         return TypeAdapter(tuple[UnderLoad, ...]).validate_python(held)
+    except ValidationError as error:
+        raise InputError(f"{sentence(error, str(path))}; run the study again to complete it") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read ({error}); run the study again to complete it") from None
+
+
+def read_simulations(folder: Path) -> tuple[Simulated, ...]:
+    """The contents of ``simulation.json``; nothing where the run was made before there was one.
+
+    Raises
+    ------
+    InputError
+        If it is no JSON, or not what was simulated.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    path = folder / "simulation.json"
+    if not path.is_file():
+        return ()
+    try:
+        held = nan_for_null(json.loads(path.read_text(encoding="utf-8")))
+        return TypeAdapter(tuple[Simulated, ...]).validate_python(held)
     except ValidationError as error:
         raise InputError(f"{sentence(error, str(path))}; run the study again to complete it") from None
     except (OSError, ValueError) as error:

@@ -35,8 +35,9 @@ from shipworthy.experiments.latency_and_throughput import (
     under_load,
 )
 from shipworthy.experiments.left_out import minutes_in_words
-from shipworthy.experiments.money import money_of_place
+from shipworthy.experiments.money import DATED_PRICES, money_of_place
 from shipworthy.experiments.own_files import ENDINGS
+from shipworthy.experiments.simulated import simulations_in
 from shipworthy.experiments.workbench import Workbench, nan_for_null, record_rows
 from shipworthy.records import (
     QUANTITIES,
@@ -44,7 +45,6 @@ from shipworthy.records import (
     InputError,
     Measurement,
     MeasuringPlan,
-    Prices,
     Record,
     Requirement,
     RequirementVerdict,
@@ -57,14 +57,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from shipworthy.feasibility import Evidence
-
-DATED_PRICES = Prices(
-    as_of="2026-03",
-    source="AWS Fargate, Linux on x86, us-east-1, on demand",
-    vcpu_hour_usd=0.04048,
-    gib_hour_usd=0.004445,
-)
-"""Used where a notebook is run alone; a study declares its own."""
 
 
 def lab_study(
@@ -297,6 +289,8 @@ def assess(bench: Workbench, study: Study) -> Assessment:
     samples = [s for alike in places.values() for arm in alike if len(s := samples_of(bench, arm, study.candidates))]
     missing = [said for one in judged for said in one.missing]
     missing += [said for place in loads for said in place.missing]
+    simulations, unsimulated = simulations_in(bench, study) if bench.in_study else ((), ())
+    missing += unsimulated
     missing += [f"{f['unit']} failed: {f['error']}" for f in bench.failures()]
     missing = [*bench.left_out().sentences, *missing]
     return Assessment(
@@ -309,6 +303,7 @@ def assess(bench: Workbench, study: Study) -> Assessment:
         tuple(dict.fromkeys(missing)),
         tuple(m for one in judged for m in one.money),
         loads,
+        simulations,
     )
 
 

@@ -18,9 +18,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from shipworthy.experiments.arms import Arm, check_candidate, check_metric, make_arm, task_of
-from shipworthy.experiments.feasibility import DATED_PRICES
 from shipworthy.experiments.latency_and_memory import draw_queries, measurement_from
-from shipworthy.experiments.money import answers_of
+from shipworthy.experiments.money import DATED_PRICES, answers_of
 from shipworthy.experiments.single_models import cost_records
 from shipworthy.experiments.workbench import Unit, Workbench, write_json
 from shipworthy.records import (

@@ -18,11 +18,18 @@ import numpy as np
 from shipworthy.experiments.arms import Arm, task_of
 from shipworthy.experiments.ensembles import models_in
 from shipworthy.experiments.workbench import Workbench, record_rows
-from shipworthy.records import QUANTITIES, Economics, Floats, Interval, Predictions, Record, Study, Verdict, expected
+from shipworthy.records import QUANTITIES, Economics, Floats, Interval, Predictions, Prices, Record, Study, Verdict, expected
 
 if TYPE_CHECKING:
     from shipworthy.feasibility import Answers, Case, Contender, Evidence, VerdictMap
 
+DATED_PRICES = Prices(
+    as_of="2026-03",
+    source="AWS Fargate, Linux on x86, us-east-1, on demand",
+    vcpu_hour_usd=0.04048,
+    gib_hour_usd=0.004445,
+)
+"""Used where a notebook is run alone; a study declares its own."""
 N_RESAMPLES = 1000
 """As for the accuracies."""
 CELLS = 21

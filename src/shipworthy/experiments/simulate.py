@@ -8,9 +8,9 @@ This experiment does *not* know which of the simulated ensembles anybody will bu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -18,12 +18,52 @@ from shipworthy.experiments.arms import Arm
 from shipworthy.experiments.ensembles import ensure_trained, votes_with
 from shipworthy.experiments.latency_and_memory import measure_latency_and_memory, measurements_of
 from shipworthy.experiments.workbench import Workbench
-from shipworthy.records import InputError, Measurement, Prices
+from shipworthy.records import InputError, Measurement, Predictions, Prices, Trained
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from shipworthy.simulation import Build, CostModel, Pick, SubsetTable, Votes
+    from shipworthy.simulation import (
+        Build,
+        CascadePick,
+        Composite,
+        ConfidenceName,
+        CostModel,
+        MemberCost,
+        Pick,
+        SubsetTable,
+        Votes,
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Built:
+    """An ensemble of the members that was built and measured: the reality that a simulation is held against.
+
+    Parameters
+    ----------
+    name : str
+    members : tuple of str
+    weights : tuple of float
+        Of a vote, one for each member, together 1; empty for what is no vote of its members.
+    thresholds : tuple of float
+        Of a cascade, one for each member but the last.
+    confidence : str
+        Of a cascade; empty for all else.
+    stacked : bool
+        Whether a final estimator was fitted on what the members say.
+    said : Predictions
+    measurements : tuple of Measurement
+    """
+
+    name: str
+    members: tuple[str, ...]
+    weights: tuple[float, ...]
+    thresholds: tuple[float, ...]
+    confidence: str
+    stacked: bool
+    said: Predictions
+    measurements: tuple[Measurement, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,6 +80,8 @@ class Simulation:
         The one that subsets are chosen by.
     measurements : tuple of Measurement
         Of the members.
+    built : tuple of Built
+        The ensembles of these members that exist.
     """
 
     votes: Votes
@@ -47,6 +89,13 @@ class Simulation:
     model: CostModel
     metric: str
     measurements: tuple[Measurement, ...]
+    built: tuple[Built, ...] = ()
+
+    def costs(self, percentile: float = 99) -> list[MemberCost]:
+        """What each member was measured to cost, at a percentile of its latency."""
+        from shipworthy import simulation
+
+        return [simulation.member_cost(name, self.measurements, percentile=percentile) for name in self.table.names]
 
     def frontier(self) -> pd.DataFrame:
         """The subsets that no other beats on out-of-fold metric, latency and memory, the fastest first.
@@ -94,40 +143,45 @@ class Simulation:
         picks = [simulation.pick(self.table, self.metric, sizes == size) for size in range(1, n + 1)]
         return pd.DataFrame([{"size": size, **_row(p)} for size, p in enumerate(picks, start=1)])
 
-    def short_cuts(self, *, steps: int = 50) -> pd.DataFrame:
+    def short_cuts(self, *, steps: int = 50, per_ms: float = 0.001) -> pd.DataFrame:
         """Ways to select without trying every subset, each beside the exact best: the price of greed.
 
         Parameters
         ----------
         steps : int
             Of the greedy selections.
+        per_ms : float
+            Loss of the metric that a millisecond is worth to the selection that is charged for it.
 
         Returns
         -------
         DataFrame
-            ``way``, ``members``, ``oof``, ``test``, ``gap_oof`` and ``gap_test`` (above 0, the way cost something),
+            ``way``, ``members``, ``weights``, ``oof``, ``test``, ``gap_oof`` and ``gap_test`` (above 0, the way cost something),
             ``latency_ms``, ``memory_mib``; the exact best first.
         """
         import pandas as pd
 
         from shipworthy import simulation
 
-        costs = tuple(simulation.member_cost(name, self.measurements) for name in self.table.names)
-        priced = simulation.PricedCosts(costs, model=self.model)
+        priced = simulation.PricedCosts(tuple(self.costs()), model=self.model)
+        charged = replace(priced, per_ms=per_ms)
         ways = {
             "top 3": simulation.top_vote(self.votes, self.metric, min(3, self.table.n_members), priced=priced),
             "greedy": simulation.greedy(self.votes, self.metric, replacement=False, priced=priced),
             "greedy, weighted": simulation.greedy(self.votes, self.metric, steps=steps, priced=priced),
+            "greedy, charged for latency": simulation.greedy(self.votes, self.metric, steps=steps, priced=charged),
             "beam": simulation.beam(self.votes, self.metric, priced=priced),
         }
         if self.metric != "accuracy":
             ways["convex weights"] = simulation.convex_weights(self.votes, self.metric, priced=priced)
-        exact = _row(simulation.pick(self.table, self.metric))
-        rows = [{"way": "every subset", **exact, "gap_oof": 0.0, "gap_test": 0.0}]
+        best = simulation.pick(self.table, self.metric)
+        shares = [1 / len(best.members)] * len(best.members)
+        rows = [{"way": "every subset", **_row(best), "weights": shares, "gap_oof": 0.0, "gap_test": 0.0}]
         for way, chosen in ways.items():
             greed = simulation.price_of_greed(self.table, chosen)
             facts = {"members": " + ".join(chosen.members), "oof": chosen.oof[self.metric], "test": chosen.test[self.metric]}
             facts |= {"optimism": chosen.optimism, "latency_ms": chosen.latency_ms, "memory_mib": chosen.memory_mib}
+            facts |= {"weights": list(chosen.weights)}
             rows.append({"way": way, **facts, "gap_oof": greed.gap_oof, "gap_test": greed.gap_test})
         return pd.DataFrame(rows)
 
@@ -176,6 +230,112 @@ class Simulation:
         picks = [asdict(simulation.best_cascade([c], percentile_ms=percentile_ms)) for c in keep]
         frame = pd.DataFrame(picks)
         return frame.sort_values(["accuracy", "mean_ms"], ascending=[False, True], ignore_index=True) if picks else frame
+
+    def reality(self) -> pd.DataFrame:
+        """Every ensemble that was built, beside what the simulation says of it.
+
+        What calibrated the law never tests it: each is predicted by a law that was calibrated on the others, and by the plain
+        sum of its members where fewer than two others were built.
+
+        Returns
+        -------
+        DataFrame
+            ``candidate``, ``members``, ``law`` (how many others calibrated it), ``metric``; that, the median and p99 latency and
+            the memory, each as predicted (``..._predicted``) and as measured (``..._measured``). A stack's metric is not
+            simulated.
+        """
+        import pandas as pd
+
+        from shipworthy import simulation
+
+        rows = []
+        for built in self.built:
+            others = [b for b in self.built if b is not built]
+            row: dict[str, object] = {"candidate": built.name, "members": " + ".join(built.members)}
+            row |= {
+                "law": len(others) if len(others) > 1 else 0,
+                "metric": self._judged_by(built),
+                "metric_predicted": self._metric_of(built),
+            }
+            said = simulation.line_up({built.name: built.said, " ": built.said}, self.votes.task)
+            row["metric_measured"] = simulation.scores(said, np.array([1.0, 0.0]))[1][self._judged_by(built)]
+            for statistic, percentile in (("p50", 50.0), ("p99", 99.0)):
+                served, measured = self._predicted(built, others, percentile), built_cost(built, percentile)
+                row |= {f"{statistic}_predicted": served[0], f"{statistic}_measured": measured.latency_ms}
+                row |= {"memory_predicted": served[1], "memory_measured": measured.memory_mib}
+            rows.append(row)
+        return pd.DataFrame(rows)
+
+    def _judged_by(self, built: Built) -> str:
+        return "accuracy" if built.confidence else self.metric
+
+    def _metric_of(self, built: Built) -> float:
+        from shipworthy import simulation
+
+        if built.weights:
+            weights = np.zeros(self.table.n_members)
+            weights[self.votes.positions(built.members)] = built.weights
+            return simulation.scores(self.votes, weights)[1][self.metric]
+        if built.confidence:
+            return self._cascade_of(built, 99.0).accuracy_test
+        return np.nan
+
+    def _cascade_of(self, built: Built, percentile: float) -> CascadePick:
+        from shipworthy import simulation
+
+        drawn = simulation.latency_samples(self.table.names, self.measurements, np.random.default_rng(0))
+        how = cast("ConfidenceName", built.confidence)
+        return simulation.one_cascade(self.votes, drawn, built.members, built.thresholds, how=how, percentile=percentile)
+
+    def _predicted(self, built: Built, others: Sequence[Built], percentile: float) -> tuple[float, float]:
+        """Latency (ms) and memory (MiB)."""
+        from shipworthy import simulation
+
+        costs = self.costs(percentile)
+        tests = [composite_of(b, percentile) for b in others if not b.confidence]
+        model = simulation.calibrate(costs, tests) if len(tests) > 1 else simulation.CostModel()
+        membership = np.array([[c.name in built.members for c in costs]])
+        served = simulation.serve(costs, membership, model=model, build=simulation.Build(stacked=built.stacked))
+        latency = float(served.latency_ms[0])
+        if built.confidence:
+            latency = self._cascade_of(built, percentile).percentile_ms
+        return latency, float(served.memory_mib[0])
+
+
+def built_cost(built: Built, percentile: float = 99) -> MemberCost:
+    """What an ensemble was measured to cost, at a percentile of its latency."""
+    from shipworthy import simulation
+
+    return simulation.member_cost(built.name, built.measurements, percentile=percentile)
+
+
+def composite_of(built: Built, percentile: float = 99) -> Composite:
+    """An ensemble that was measured, as the law of costs is calibrated on it."""
+    from shipworthy import simulation
+
+    cost = built_cost(built, percentile)
+    return simulation.Composite(built.members, cost.latency_ms, cost.memory_mib, simulation.Build(stacked=built.stacked))
+
+
+def _built(name: str, members: tuple[str, ...], trained: Trained, measured: Sequence[Measurement]) -> Built:
+    notes = trained.notes
+    stacked = bool(notes.get("needs_out_of_fold"))
+    confidence = str(notes.get("confidence") or "")
+    given = notes.get("weights") or ()
+    weights = [float(given[m]) for m in members] if isinstance(given, Mapping) else list(map(float, given))
+    if not weights and not stacked and not confidence:
+        weights = [1.0] * len(members)
+    total = sum(weights) or 1.0
+    return Built(
+        name=name,
+        members=members,
+        weights=tuple(w / total for w in weights),
+        thresholds=tuple(map(float, notes.get("thresholds") or ())),
+        confidence=confidence,
+        stacked=stacked,
+        said=trained.predictions,
+        measurements=tuple(measured),
+    )
 
 
 def _row(chosen: Pick) -> dict[str, object]:
@@ -237,13 +397,15 @@ def simulate_ensembles(
         )
     votes = simulation.line_up({name: trained[name].predictions for name in members}, bench.dataset(arm).task)
     costs = [simulation.member_cost(name, measured[name]) for name in members]
-    composites = []
+    built = []
     for name in there:
-        parts = votes_with(trained[name])
+        # A cascade asks the next only where it must, so no vote of its parts adds up to it.
+        parts = votes_with(trained[name]) or (
+            tuple(trained[name].notes["members"]) if trained[name].notes.get("confidence") else ()
+        )
         if len(parts) > 1 and set(parts) <= set(members):
-            facts = simulation.member_cost(name, measured[name])
-            how = simulation.Build(stacked=bool(trained[name].notes.get("needs_out_of_fold")))
-            composites.append(simulation.Composite(parts, facts.latency_ms, facts.memory_mib, how))
+            built.append(_built(name, parts, trained[name], measured[name]))
+    composites = [composite_of(b) for b in built if not b.confidence]
     model = simulation.calibrate(costs, composites) if len(composites) > 1 else simulation.CostModel()
     price: Callable[[float, float], float] | None = None
     if prices is not None:
@@ -254,4 +416,4 @@ def simulate_ensembles(
 
     table = simulation.every_subset(votes, costs=costs, model=model, build=build, price=price)
     pooled = tuple(m for name in members for m in measured[name])
-    return Simulation(votes, table, model, metric, pooled)
+    return Simulation(votes, table, model, metric, pooled, tuple(built))

@@ -44,6 +44,7 @@ NOTEBOOK_OF = {
     "portability": "05_latency_and_throughput",
     "grow": "07_how_many_members",
     "size": "07_how_many_members",
+    "simulate": "08_simulate_ensembles",
     "assess": "feasibility_report",
 }
 """The notebook whose source is part of a unit's identity."""
@@ -241,6 +242,12 @@ class Workbench:
         machine = (machine_fingerprint(), sorted(library_versions().items()))
         plan = (arm.measuring.threads, arm.measuring.warm_up, arm.measuring.time_limit_s)
         return self._unit(kind, arm, candidate, *built_on, *plan, *how, *machine, round_index=round_index)
+
+    def simulate_unit(self, arm: Arm, names: Iterable[str], how: tuple[object, ...]) -> Unit:
+        """The unit that simulates the ensembles of candidates from what they said and what they were measured to cost."""
+        names = list(names)
+        fits = tuple(self.fit_unit(arm, name).identity for name in names)
+        return self._unit("simulate", arm, "", *fits, *(u.identity for u in self.measure_units(arm, names)), *how)
 
     # -- done or absent ------------------------------------------------------------------------------------------------
 

@@ -24,7 +24,24 @@ from shipworthy.reporting.lessons import (
 from shipworthy.reporting.load import batch_curve, latency_by_rate, load_table, why_a_mean_lies
 from shipworthy.reporting.members import accuracy_by_size, pair_columns, size_columns, strength_and_diversity, trees_together
 from shipworthy.reporting.page import build_report, verdict_cards
+from shipworthy.reporting.picks import (
+    budget_figure,
+    budget_sentence,
+    pick_table,
+    pick_with_sliders,
+    reality_sentence,
+    reality_table,
+    worth_table,
+)
 from shipworthy.reporting.recipes import recipe_sentence, told_figure, told_table
+from shipworthy.reporting.simulation import (
+    cascade_curves,
+    cascade_words,
+    diminishing_return,
+    ensemble_frontier,
+    price_of_greed,
+    worth_bars,
+)
 from shipworthy.reporting.stakeholders import (
     agreement_table,
     choice_table,
@@ -50,13 +67,19 @@ __all__ = [
     "accuracy_table",
     "agreement_table",
     "batch_curve",
+    "budget_figure",
+    "budget_sentence",
     "build_report",
+    "cascade_curves",
+    "cascade_words",
     "choice_table",
     "comparison_table",
     "compromise_sentence",
     "cost_per_row",
     "dataset_card",
     "dataset_facts",
+    "diminishing_return",
+    "ensemble_frontier",
     "facts_table",
     "gain_intervals",
     "latency_by_rate",
@@ -66,8 +89,13 @@ __all__ = [
     "pair_columns",
     "pareto_front",
     "pick_cards",
+    "pick_table",
+    "pick_with_sliders",
+    "price_of_greed",
     "rank_heatmap",
     "ranking_table",
+    "reality_sentence",
+    "reality_table",
     "recipe_sentence",
     "regret_heatmap",
     "regret_table",
@@ -85,4 +113,6 @@ __all__ = [
     "why_a_mean_lies",
     "wide_table",
     "wish_table",
+    "worth_bars",
+    "worth_table",
 ]

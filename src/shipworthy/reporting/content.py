@@ -43,6 +43,8 @@ class ReportContent:
         What was found under load, as from ``experiments.under_load``, as plain values; one for each data set.
     money : sequence of mapping
         As from ``experiments.money``, one for each data set and level.
+    simulations : sequence of mapping
+        What was simulated, as from ``experiments.simulation_of``, as plain values; one for each arm.
     datasets : sequence of mapping
         As from :func:`~shipworthy.reporting.cards.dataset_facts`.
     left_out : sequence of str
@@ -61,6 +63,7 @@ class ReportContent:
     hearings: Sequence[Hearing] = ()
     money: Sequence[Mapping[str, Any]] = ()
     loads: Sequence[Mapping[str, Any]] = ()
+    simulations: Sequence[Mapping[str, Any]] = ()
     datasets: Sequence[Mapping[str, Any]] = ()
     left_out: Sequence[str] = ()
 

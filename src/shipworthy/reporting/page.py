@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from shipworthy.records import QUANTITIES, RequirementVerdict, Study, Verdict
 from shipworthy.reporting import figures, load, matrix, money, tables
+from shipworthy.reporting import picks as budgets
 from shipworthy.reporting.content import Report, ReportContent
 from shipworthy.reporting.makeup import make_up, members_table
 from shipworthy.reporting.protocol import levels_of, measured_conditions, protocol
@@ -74,6 +75,8 @@ def build_report(content: ReportContent) -> Report:
         csv |= {"members.csv": made_of}
     if content.loads:
         csv |= {"curve.csv": load.curve_table(content.loads), "rates.csv": load.rate_table(content.loads)}
+    if content.simulations:
+        csv["simulated.csv"] = budgets.simulation_frame(content.simulations)
     if content.money:
         csv |= {"verdict_map.csv": money.map_table(content.money), "flips.csv": money.flip_table(content.money)}
         csv |= {"break_even.csv": money.break_even_table(content.money), "public.csv": money.public_table(content.money)}
@@ -99,6 +102,7 @@ def build_report(content: ReportContent) -> Report:
         "requirements": [_requirement_rows(part, study) for part in _by_place(requirements)],
         "sections": sections,
         "loads": load.load_view(places.sort(content.loads, lambda found: (found["dataset"], found["level"])), drawn),
+        "simulations": budgets.simulation_view(places.sort(content.simulations, lambda f: (f["dataset"], f["level"])), drawn),
         "money": money.money_view(places.sort(content.money, lambda m: (m["dataset"], m["level"])), records, drawn),
         "matrix": matrix.matrix_view(csv["scores.csv"]),
         "results": _result_rows(results[:ROWS_ON_THE_PAGE], study.metric),

@@ -12,11 +12,13 @@ from __future__ import annotations
 
 from shipworthy.simulation.cascades import (
     CascadePick,
+    ConfidenceName,
     PairCascade,
     TripleCascade,
     best_cascade,
     confidence,
     latency_samples,
+    one_cascade,
     pair_cascades,
     triple_cascades,
 )
@@ -24,17 +26,19 @@ from shipworthy.simulation.costs import Build, Composite, CostModel, MemberCost,
 from shipworthy.simulation.diversity import Averaging, Diversity, Pair, averaging, diversity, pairs
 from shipworthy.simulation.frontier import Pick, best_within, frontier, hypervolume, knee, objectives, pareto_front, pick
 from shipworthy.simulation.queues import lindley, predict_highest_rate, sojourn_ms
-from shipworthy.simulation.scoring import check_metric
+from shipworthy.simulation.scoring import METRICS, check_metric, scores
 from shipworthy.simulation.selection import PricedCosts, PriceOfGreed, beam, convex_weights, greedy, price_of_greed, top_vote
 from shipworthy.simulation.subsets import SubsetTable, best_subset, every_subset, roc_auc
 from shipworthy.simulation.votes import Votes, line_up
 from shipworthy.simulation.worth import MemberWorth, member_worth, shapley_values
 
 __all__ = [
+    "METRICS",
     "Averaging",
     "Build",
     "CascadePick",
     "Composite",
+    "ConfidenceName",
     "CostModel",
     "Diversity",
     "MemberCost",
@@ -69,6 +73,7 @@ __all__ = [
     "member_cost",
     "member_worth",
     "objectives",
+    "one_cascade",
     "pair_cascades",
     "pairs",
     "pareto_front",
@@ -76,6 +81,7 @@ __all__ = [
     "predict_highest_rate",
     "price_of_greed",
     "roc_auc",
+    "scores",
     "serve",
     "shapley_values",
     "sojourn_ms",

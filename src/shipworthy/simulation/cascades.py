@@ -9,7 +9,7 @@ This module does *not* know how a cascade is deployed, or how its members were m
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 from typing import TYPE_CHECKING, Literal
@@ -325,6 +325,68 @@ def best_cascade(
         for v in (cascade.early, cascade.accuracy, cascade.accuracy_test, cascade.mean_ms, cascade.percentile_ms)
     )
     return CascadePick(cascade.members, thresholds, early, accuracy_oof, accuracy_test, accuracy_oof - accuracy_test, mean, high)
+
+
+def one_cascade(
+    votes: Votes,
+    latencies: Mapping[str, Floats],
+    members: Sequence[str],
+    thresholds: Sequence[float],
+    *,
+    how: ConfidenceName = "margin",
+    percentile: float = 99,
+) -> CascadePick:
+    """What one cascade of any length would do: the prediction that one which was built is held against.
+
+    Parameters
+    ----------
+    votes, latencies, percentile
+        As for :func:`pair_cascades`.
+    members : sequence of str
+        At least two, in the order in which they are asked; three with agreement.
+    thresholds : sequence of float
+        One for each member but the last; none with agreement.
+    how : {"margin", "entropy", "agreement"}
+
+    Returns
+    -------
+    CascadePick
+        Latencies at the out-of-fold shares; ``early`` is the share that the first member answers, or with agreement the second.
+
+    Raises
+    ------
+    InputError
+        As from :func:`pair_cascades`, or if the thresholds do not fit the members.
+    """
+    _check(votes, latencies)
+    agree = how == "agreement"
+    if len(members) < 2 or (agree and len(members) != 3) or len(thresholds) != (0 if agree else len(members) - 1):
+        raise InputError(
+            f"a cascade of {len(members)} by {how} cannot have {len(thresholds)} thresholds: give one but for the last"
+        )
+    places = votes.positions(tuple(members))
+    shares, accuracies = [], []
+    for rows in (votes.oof, votes.test):
+        stage = np.full(len(rows.y), len(places) - 1)
+        if agree:
+            stage[rows.said[places[0]].argmax(axis=0) == rows.said[places[1]].argmax(axis=0)] = 1
+        else:
+            for i in reversed(range(len(places) - 1)):
+                stage[confidence(rows.said[places[i]], how) >= thresholds[i]] = i
+        shares.append(np.bincount(stage, minlength=len(places)) / len(stage))
+        right = np.array([rows.said[place].argmax(axis=0) == rows.y for place in places])
+        accuracies.append(float(right[stage, np.arange(len(stage))].mean()))
+    asked = np.cumsum([latencies[name] for name in members], axis=0)
+    return CascadePick(
+        members=tuple(members),
+        thresholds=tuple(map(float, thresholds)),
+        early=float(shares[0][int(agree)]),
+        accuracy=accuracies[0],
+        accuracy_test=accuracies[1],
+        optimism=accuracies[0] - accuracies[1],
+        mean_ms=float(asked.mean(axis=1) @ shares[0]),
+        percentile_ms=float(mixture_percentile(asked, shares[0][:, None], percentile)[0]),
+    )
 
 
 def mixture_percentile(stages: Floats, shares: Floats, percentile: float) -> Floats:

@@ -14,6 +14,7 @@ from typing import Any
 from shipworthy.experiments.accuracy import accuracy_units
 from shipworthy.experiments.arms import Arm, arms_of, candidate_of, members_in, study_at
 from shipworthy.experiments.latency_and_throughput import loaded_arms, units_under_load
+from shipworthy.experiments.simulated import asked_of, simulate_unit, simulated_arms
 from shipworthy.experiments.workbench import Unit, Workbench
 from shipworthy.records import Study
 
@@ -22,6 +23,7 @@ BUILD = "02_build_ensembles"
 ACCURACY = "03_compare_accuracy"
 MEASURE = "04_measure_latency_and_memory"
 LOAD = "05_latency_and_throughput"
+SIMULATE = "08_simulate_ensembles"
 
 
 STAKEHOLDERS = "06_stakeholders"
@@ -62,6 +64,8 @@ QUERY_MS = {
 
 CHOSEN = 3
 """Members that an ensemble which may choose among many takes, or thereabouts."""
+SIMULATE_S = 3.0
+"""Seconds to simulate the ensembles of half a dozen members, to compile the loops included."""
 
 CHILD_S = 1.3
 """Seconds of a measuring child apart from its queries: start, imports, load, warm-up, memory, batches."""
@@ -236,11 +240,18 @@ def plan_study(bench: Workbench, study: Study) -> Plan:
         values = {**there, "factor": arm.factor, "level": arm.level, "candidates": list(study.load.candidates)}
         exclusive.append(Step(LOAD, arm, values, units, exclusive=True))
         seconds |= {unit.name: expected_load_seconds(unit, asked) for unit in units}
+    on_paper: list[Step] = []
+    for arm in simulated_arms(study):
+        there = {"dataset": arm.dataset, "seed": arm.seed, "run_folder": str(bench.folder.resolve()), **asdict(arm.training)}
+        unit = simulate_unit(bench, arm, names, asked_of(study, arm))
+        values = {**there, "factor": arm.factor, "level": arm.level, "candidates": names}
+        on_paper.append(Step(SIMULATE, arm, values, (unit,)))
+        seconds[unit.name] = SIMULATE_S
     last = Step(REPORT, None, {"run_folder": str(bench.folder.resolve())}, ())
     heard = (Step(STAKEHOLDERS, None, {"run_folder": str(bench.folder.resolve())}, ()),) if study.stakeholders else ()
     # The longest chain first: two workers then end at about the same time.
     longest = sorted(chains.values(), key=lambda c: -sum(seconds[u.name] for s in c for u in s.units))
-    return Plan(study, tuple(longest), tuple(exclusive), last, seconds, heard)
+    return Plan(study, tuple(longest), tuple(exclusive), last, seconds, (*on_paper, *heard))
 
 
 def expected_seconds(unit: Unit) -> float:
@@ -316,4 +327,5 @@ def expected_wall_seconds(
     for chain in plan.chains:
         loads[loads.index(min(loads))] += sum(left(step) for step in chain)
     report = 0.0 if plan.last.name in gone else plan.judging_s * slowness
+    report += sum(left(step) - KERNEL_S * slowness for step in plan.before_last if step.units and step.name not in gone)
     return max(loads) + sum(left(step) for step in plan.exclusive) + report

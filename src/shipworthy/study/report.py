@@ -163,6 +163,7 @@ def write_report(run: Run) -> Path:
         hearings=read_hearings(run.folder) if run.study.stakeholders else (),
         money=list(assessment.money),
         loads=[{f.name: getattr(found, f.name) for f in fields(found)} for found in assessment.loads],
+        simulations=[{f.name: getattr(found, f.name) for f in fields(found)} for found in assessment.simulations],
         datasets=read_cards(run.folder),
         left_out=read_left_out(run.folder).sentences,
     )

@@ -1,0 +1,508 @@
+"""What a simulation of an arm's ensembles found, kept with the run as plain values: the front, short cuts, worth, picks, reality.
+
+A unit makes it once; notebook, report and tables read it. Everything in it was simulated, and says so, but the rows of
+``reality``, which hold what was measured beside what had been predicted.
+
+This experiment does *not* know how anything of it is drawn, or whether anybody builds a pick.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, astuple, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from shipworthy.experiments.arms import Arm, arms_of, make_arm, task_of
+from shipworthy.experiments.ensembles import ensure_trained
+from shipworthy.experiments.latency_and_memory import measure_latency_and_memory, measurements_of
+from shipworthy.experiments.money import DATED_PRICES
+from shipworthy.experiments.simulate import Simulation, simulate_ensembles
+from shipworthy.experiments.workbench import Unit, Workbench, nan_for_null, write_json
+from shipworthy.records import InputError, Prices, Study, Task
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from shipworthy.simulation import CascadePick, ConfidenceName, PairCascade, Pick
+
+GUESSES = ("prior",)
+"""Says the same of every row: a yardstick, no member."""
+SHOWN_SUBSETS = 400
+"""Of all subsets, so many are kept for the eye; the front is kept whole."""
+SHOWN_THRESHOLDS = 60
+TRIPLES_OF = 5
+"""Cascades of three are made of the most accurate members."""
+LEAST_SHARE = 0.05
+"""Each member of the cascade that is picked answers at least so many rows."""
+FILE = "simulated.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a simulation is asked for: the budget of a pick, and what its money is reckoned by."""
+
+    latency_budget_ms: float = 5.0
+    memory_budget_mib: float = 200.0
+    metric: str = "log_loss"
+    prices: Prices = DATED_PRICES
+    traffic_queries_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Simulated:
+    """The ensembles of one arm on paper, ready for tables, figures and a page. Rows are plain dicts.
+
+    Parameters
+    ----------
+    dataset, level, metric : str
+    seed : int
+    members : tuple of str
+    latency_budget_ms, memory_budget_mib : float
+    law : str
+        How far predicted costs may be trusted, in a sentence.
+    front : tuple of dict
+        Columns of :meth:`Simulation.frontier`; members joined by `` + ``.
+    subsets : tuple of dict
+        ``size``, ``test``, ``latency_ms``, ``memory_mib`` of some of all subsets.
+    hypervolume : float
+        Share of the box between the best and the worst of all subsets, in metric, latency and memory, that the front beats.
+    sizes, ways, worth : tuple of dict
+        Columns of :meth:`Simulation.by_size`, :meth:`Simulation.short_cuts` and :meth:`Simulation.worth`.
+    cascades : tuple of dict
+        The most accurate threshold of each pair and way of being confident, the most accurate first, and the best triples.
+    curves : tuple of dict
+        Of the best pairs: ``members``, and lists by threshold.
+    alone : tuple of dict
+        ``name``, ``accuracy`` and ``mean_ms`` of each member alone, for a classification.
+    picks : tuple of dict
+        ``name``, ``why``, ``members``, ``weights`` or ``thresholds``, what is predicted of each, and the ``line`` that builds it
+        in a study.
+    reality : tuple of dict
+        Columns of :meth:`Simulation.reality`.
+    """
+
+    dataset: str
+    seed: int
+    level: str
+    metric: str
+    members: tuple[str, ...]
+    latency_budget_ms: float
+    memory_budget_mib: float
+    law: str
+    front: tuple[dict[str, Any], ...]
+    subsets: tuple[dict[str, Any], ...]
+    hypervolume: float
+    sizes: tuple[dict[str, Any], ...]
+    ways: tuple[dict[str, Any], ...]
+    worth: tuple[dict[str, Any], ...]
+    cascades: tuple[dict[str, Any], ...] = ()
+    curves: tuple[dict[str, Any], ...] = ()
+    alone: tuple[dict[str, Any], ...] = ()
+    picks: tuple[dict[str, Any], ...] = ()
+    reality: tuple[dict[str, Any], ...] = ()
+
+
+def open_simulation(
+    bench: Workbench,
+    dataset: str,
+    seed: int,
+    *,
+    candidates: Sequence[str],
+    training: Mapping[str, Any],
+    factor: str,
+    level: str,
+    latency_budget_ms: float,
+    memory_budget_mib: float,
+    roles: Mapping[str, Sequence[str]] | None = None,
+) -> tuple[Arm, Asked]:
+    """The arm and what is asked of it: as the study of the run folder declares them, else as given.
+
+    Parameters
+    ----------
+    bench : Workbench
+    dataset, seed, candidates, training, factor, level, roles
+        As for :func:`~shipworthy.experiments.make_arm`; they say which arm of the study.
+    latency_budget_ms, memory_budget_mib : float
+
+    Returns
+    -------
+    tuple of Arm and Asked
+
+    Raises
+    ------
+    InputError
+        In one sentence, for the first name that does not exist or value that is out of range.
+    """
+    study = bench.study()
+    if study:
+        for arm in simulated_arms(study):
+            if (arm.dataset, arm.seed, arm.factor, arm.level) == (dataset, seed, factor, level):
+                return arm, asked_of(study, arm)
+        raise InputError(f"parameters: the study has no arm of {dataset}, seed {seed}, {factor} {level} that is simulated")
+    arm = make_arm(
+        dataset,
+        seed,
+        candidates=candidates,
+        training=training,
+        factor=factor,
+        level=level,
+        roles=roles,
+        run_folder=str(bench.folder),
+    )
+    return arm, Asked(latency_budget_ms, memory_budget_mib, metric_for(task_of(arm)))
+
+
+def metric_for(task: Task, wanted: str = "") -> str:
+    """The metric that subsets are chosen by: the one that is wanted where every subset has it, else the task's proper score.
+
+    Examples
+    --------
+    >>> metric_for("binary", "roc_auc"), metric_for("binary", "brier"), metric_for("regression", "r2")
+    ('log_loss', 'brier', 'rmse')
+    """
+    from shipworthy.simulation import METRICS
+
+    return wanted if wanted in METRICS[task] else METRICS[task][0]
+
+
+def simulated_arms(study: Study) -> list[Arm]:
+    """The arms of a study whose ensembles are simulated: those of its first seed, where two members at least are candidates."""
+    return [arm for arm in arms_of(study) if arm.seed == study.seeds[0] and len(_members(arm, study.candidates)) > 1]
+
+
+def _members(arm: Arm, names: Sequence[str]) -> list[str]:
+    from shipworthy.experiments.arms import members_in
+
+    return [n for n in names if n not in GUESSES and not members_in(arm, n)]
+
+
+def asked_of(study: Study, arm: Arm) -> Asked:
+    """What a study asks of its simulations: the budget is that of its requirements, or the usual one."""
+    usual = Asked()
+    limits = {"latency_ms": usual.latency_budget_ms, "memory_mib": usual.memory_budget_mib}
+    for r in study.requirements:
+        single = r.statistic == "p99" and r.scenario == "single_stream"
+        if r.quantity in limits and r.at_most is not None and r.judges(arm.dataset) and (single or r.quantity == "memory_mib"):
+            limits[r.quantity] = r.at_most
+    metric = metric_for(task_of(arm), study.metric)
+    return Asked(limits["latency_ms"], limits["memory_mib"], metric, study.prices, study.traffic_queries_s)
+
+
+def simulate_unit(bench: Workbench, arm: Arm, names: Sequence[str], asked: Asked) -> Unit:
+    """The unit of a simulation: of these candidates, but those that say the same of every row."""
+    how = (asked.latency_budget_ms, asked.memory_budget_mib, asked.metric, astuple(asked.prices), asked.traffic_queries_s)
+    return bench.simulate_unit(arm, [n for n in names if n not in GUESSES], how)
+
+
+def simulation_of(bench: Workbench, arm: Arm, names: Sequence[str], asked: Asked) -> Simulated:
+    """Simulate an arm's ensembles, or read what was simulated of them before.
+
+    Parameters
+    ----------
+    bench : Workbench
+        Inside a study, candidates that were not trained or measured are left out; alone, what is missing is made first.
+    arm : Arm
+    names : sequence of str
+        Candidates: members, and the ensembles of them that are built for real.
+    asked : Asked
+
+    Returns
+    -------
+    Simulated
+
+    Raises
+    ------
+    InputError
+        If fewer than two members are trained and measured.
+    """
+    if not bench.in_study:
+        ensure_trained(bench, arm, names)
+        measure_latency_and_memory(bench, arm, names)
+    there = [n for n in names if bench.done(bench.fit_unit(arm, n)) and measurements_of(bench, arm, n)]
+    unit = simulate_unit(bench, arm, there, asked)
+
+    def work(folder: Path) -> None:
+        write_json(folder / FILE, asdict(_simulate(bench, arm, there, asked)))
+        write_json(folder / "records.json", [])
+
+    bench.make(unit, work)
+    return read_simulated(nan_for_null(bench.read(unit, FILE)), str(bench.part(unit) / FILE))
+
+
+def read_simulated(held: Any, where: str) -> Simulated:
+    """What was simulated, from plain values.
+
+    Raises
+    ------
+    InputError
+        If they are not as they were written.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    from shipworthy.experiments.arms import sentence
+
+    try:
+        return TypeAdapter(Simulated).validate_python(held)
+    except ValidationError as error:
+        raise InputError(f"{sentence(error, where)}; run the study again to complete it") from None
+
+
+def simulations_in(bench: Workbench, study: Study) -> tuple[tuple[Simulated, ...], tuple[str, ...]]:
+    """What was simulated in a study, and what was not, in sentences. Nothing is simulated here."""
+    found, missing = [], []
+    for arm in simulated_arms(study):
+        there = [n for n in study.candidates if bench.done(bench.fit_unit(arm, n)) and measurements_of(bench, arm, n)]
+        unit = simulate_unit(bench, arm, there, asked_of(study, arm))
+        if bench.done(unit):
+            found.append(read_simulated(nan_for_null(bench.read(unit, FILE)), str(bench.part(unit) / FILE)))
+        else:
+            missing.append(f"The ensembles of {arm.title} were not simulated.")
+    return tuple(found), tuple(missing)
+
+
+# -- one simulation -------------------------------------------------------------------------------------------------------------
+
+
+def _simulate(bench: Workbench, arm: Arm, names: Sequence[str], asked: Asked) -> Simulated:
+    found = simulate_ensembles(
+        bench,
+        arm,
+        [n for n in names if n not in GUESSES],
+        metric=asked.metric,
+        prices=asked.prices,
+        traffic_queries_s=asked.traffic_queries_s,
+    )
+    classes = found.votes.task != "regression"
+    curves = _pairs(found) if classes else {}
+    ways = found.short_cuts()
+    cheap = _cheap_cascade(found, curves)
+    return Simulated(
+        dataset=arm.dataset,
+        seed=arm.seed,
+        level=arm.level,
+        metric=asked.metric,
+        members=found.table.names,
+        latency_budget_ms=asked.latency_budget_ms,
+        memory_budget_mib=asked.memory_budget_mib,
+        law=found.model.sentence(),
+        front=_rows(found.frontier()),
+        subsets=_subsets(found),
+        hypervolume=_hypervolume(found),
+        sizes=_rows(found.by_size()),
+        ways=_rows(ways),
+        worth=_rows(found.worth()),
+        cascades=tuple(_cascades(found, curves)) if classes else (),
+        curves=tuple(_curve(how, c) for (how, _), c in _told_pairs(curves, cheap)),
+        alone=tuple(_alone(found)) if classes else (),
+        picks=tuple(_picks(found, ways, cheap, asked)),
+        reality=_rows(found.reality()),
+    )
+
+
+def _rows(frame: pd.DataFrame) -> tuple[dict[str, Any], ...]:
+    """Rows of plain Python values."""
+    return tuple(
+        {str(k): v.item() if isinstance(v, np.generic) else v for k, v in row.items()} for row in frame.to_dict("records")
+    )
+
+
+def _subsets(found: Simulation) -> tuple[dict[str, Any], ...]:
+    n = 1 << found.table.n_members
+    step = max(1, (n - 1) // SHOWN_SUBSETS)
+    served, test = found.table.costs(), found.table.test[found.metric]
+    return tuple(
+        {
+            "size": s.bit_count(),
+            "test": float(test[s]),
+            "latency_ms": float(served.latency_ms[s]),
+            "memory_mib": float(served.memory_mib[s]),
+        }
+        for s in range(1, n, step)
+    )
+
+
+def _hypervolume(found: Simulation) -> float:
+    from shipworthy import simulation
+
+    points = simulation.objectives(found.table, found.metric)[1:]
+    low, high = points.min(axis=0), points.max(axis=0)
+    scaled = (points - low) / np.where(high > low, high - low, 1.0)
+    return simulation.hypervolume(scaled, np.ones(3))
+
+
+def _pairs(found: Simulation) -> dict[tuple[str, tuple[str, ...]], PairCascade]:
+    """Every ordered pair, by margin and by entropy; with two classes they order rows alike, so margin is enough."""
+    from shipworthy import simulation
+
+    drawn = _drawn(found)
+    out: dict[tuple[str, tuple[str, ...]], PairCascade] = {
+        ("margin", members): c for members, c in simulation.pair_cascades(found.votes, drawn).items()
+    }
+    if found.votes.task == "multiclass":
+        entropic = simulation.pair_cascades(found.votes, drawn, how="entropy")
+        out |= {("entropy", members): c for members, c in entropic.items()}
+    return out
+
+
+def _drawn(found: Simulation) -> dict[str, Any]:
+    from shipworthy import simulation
+
+    return simulation.latency_samples(found.table.names, found.measurements, np.random.default_rng(0))
+
+
+def _told_pairs(
+    curves: Mapping[tuple[str, tuple[str, ...]], PairCascade], cheap: Mapping[str, Any] | None
+) -> list[tuple[tuple[str, tuple[str, ...]], PairCascade]]:
+    """The pair that is picked, and those that are the most accurate out of fold: three, each with a first member of its own."""
+    picked = (cheap["confidence"], tuple(cheap["members"])) if cheap else None
+    ordered = sorted(curves.items(), key=lambda item: (item[0] != picked, -float(item[1].accuracy.max())))
+    firsts: dict[str, tuple[tuple[str, tuple[str, ...]], PairCascade]] = {}
+    for key, c in ordered:
+        firsts.setdefault(key[1][0], (key, c))
+    return list(firsts.values())[:3]
+
+
+def _cascades(found: Simulation, curves: Mapping[tuple[str, tuple[str, ...]], PairCascade]) -> list[dict[str, Any]]:
+    from shipworthy import simulation
+
+    rows = [{"confidence": how, **_cascade_row(simulation.best_cascade([c]))} for (how, _), c in curves.items()]
+    right = {name: _oof_accuracy(found, name) for name in found.table.names}
+    few = sorted(right, key=lambda name: (-right[name], name))[:TRIPLES_OF]
+    if len(few) > 2:
+        votes = _of_members(found, few)
+        for how in ("margin", "agreement"):
+            best = simulation.best_cascade(simulation.triple_cascades(votes, _drawn(found), how=how).values())
+            rows.append({"confidence": how, **_cascade_row(best)})
+    return sorted(rows, key=lambda row: (-row["accuracy"], row["mean_ms"]))
+
+
+def _of_members(found: Simulation, names: Sequence[str]) -> Any:
+    places = found.votes.positions(tuple(names))
+    parts = (replace(rows, said=np.ascontiguousarray(rows.said[places])) for rows in (found.votes.oof, found.votes.test))
+    oof, test = parts
+    return replace(found.votes, names=tuple(names), oof=oof, test=test)
+
+
+def _oof_accuracy(found: Simulation, name: str) -> float:
+    rows = found.votes.oof
+    return float((rows.said[found.votes.names.index(name)].argmax(axis=0) == rows.y).mean())
+
+
+def _cascade_row(chosen: CascadePick) -> dict[str, Any]:
+    return {**asdict(chosen), "members": list(chosen.members), "thresholds": list(chosen.thresholds)}
+
+
+def _curve(how: str, cascade: PairCascade) -> dict[str, Any]:
+    places = np.unique(np.linspace(0, len(cascade.thresholds) - 1, SHOWN_THRESHOLDS).astype(int))
+    columns = ("thresholds", "early", "accuracy", "accuracy_test", "mean_ms", "percentile_ms")
+    return {"members": list(cascade.members), "confidence": how} | {c: getattr(cascade, c)[places].tolist() for c in columns}
+
+
+def _alone(found: Simulation) -> list[dict[str, Any]]:
+    drawn, rows = _drawn(found), found.votes.test
+    right = (rows.said.argmax(axis=1) == rows.y).mean(axis=1)
+    return [
+        {"name": name, "accuracy": float(right[i]), "mean_ms": float(drawn[name].mean())}
+        for i, name in enumerate(found.table.names)
+    ]
+
+
+# -- picks ----------------------------------------------------------------------------------------------------------------------
+
+
+def _picks(found: Simulation, ways: pd.DataFrame, cheap: Mapping[str, Any] | None, asked: Asked) -> list[dict[str, Any]]:
+    from shipworthy import simulation
+
+    front = simulation.frontier(found.table, found.metric)
+    bend = np.zeros(1 << found.table.n_members, bool)
+    bend[front[simulation.knee(simulation.objectives(found.table, found.metric)[front])]] = True
+    chosen = {
+        "sim_best": ("the best of all subsets", simulation.pick(found.table, found.metric)),
+        "sim_knee": ("the knee of the front", simulation.pick(found.table, found.metric, bend)),
+    }
+    try:
+        within = found.within(latency_ms=asked.latency_budget_ms, memory_mib=asked.memory_budget_mib)
+        chosen["sim_budget"] = (f"the best within {asked.latency_budget_ms:g} ms and {asked.memory_budget_mib:g} MiB", within)
+    except InputError:  # nothing fits the budget: the other picks say what there is
+        pass
+    picks = [_pick_row(name, why, pick) for name, (why, pick) in chosen.items()]
+    weighted = ways[ways["way"] == "greedy, weighted"].to_dict("records")[0]
+    members = weighted["members"].split(" + ")
+    picks.append(
+        {
+            "name": "sim_weighted",
+            "why": "the greedy choice with weights",
+            "members": members,
+            "weights": [round(w, 4) for w in weighted["weights"]],
+            **{k: float(weighted[k]) for k in ("oof", "test", "latency_ms", "memory_mib")},
+        }
+    )
+    picks += [dict(cheap)] if cheap else []
+    return [{"kind": "simulated", **pick, "line": pick_line(pick)} for pick in picks]
+
+
+def _pick_row(name: str, why: str, pick: Pick) -> dict[str, Any]:
+    shares = [round(1 / len(pick.members), 4)] * len(pick.members)
+    facts = {k: getattr(pick, k) for k in ("oof", "test", "latency_ms", "latency_low_ms", "latency_high_ms", "memory_mib")}
+    return {"name": name, "why": why, "members": list(pick.members), "weights": shares, **facts}
+
+
+def _cheap_cascade(found: Simulation, curves: Mapping[tuple[str, tuple[str, ...]], PairCascade]) -> dict[str, Any] | None:
+    """The pair with the least mean latency that is as accurate out of fold as the most accurate member alone."""
+    from shipworthy import simulation
+
+    needed = max((_oof_accuracy(found, name) for name in found.table.names), default=math.inf) if curves else math.inf
+    best: tuple[float, str, tuple[str, ...], float] | None = None
+    for (how, members), c in curves.items():
+        # A cascade that hardly ever or nearly always asks the second is no cascade.
+        good = np.flatnonzero((c.accuracy >= needed) & (c.early > LEAST_SHARE) & (c.early < 1 - LEAST_SHARE))
+        if len(good):
+            place = good[c.mean_ms[good].argmin()]
+            # As many digits as anybody writes into a study; what is predicted is what those do.
+            option = float(c.mean_ms[place]), how, members, float(f"{c.thresholds[place]:.6g}")
+            best = option if best is None or option < best else best
+    if best is None:
+        return None
+    _, how, members, threshold = best
+    chosen = simulation.one_cascade(found.votes, _drawn(found), members, [threshold], how=cast("ConfidenceName", how))
+    return {
+        "name": "sim_cascade",
+        "why": "the fastest pair that is as accurate out of fold as the most accurate member",
+        "members": list(members),
+        "thresholds": [threshold],
+        "confidence": how,
+        "early": chosen.early,
+        "oof": chosen.accuracy,
+        "test": chosen.accuracy_test,
+        "mean_ms": chosen.mean_ms,
+        "latency_ms": chosen.percentile_ms,
+        "memory_mib": _memory_of(found, members),
+    }
+
+
+def _memory_of(found: Simulation, members: Sequence[str]) -> float:
+    return float(found.table.costs().memory_mib[found.table.subset(members)])
+
+
+def pick_line(pick: Mapping[str, Any]) -> str:
+    """The line that builds a pick for real, under ``candidates`` of a study.
+
+    Examples
+    --------
+    >>> pick_line({"name": "mine", "members": ["xgboost", "random_forest"], "weights": [0.6, 0.4]})
+    '- {name: mine, weights: {xgboost: 0.6, random_forest: 0.4}}'
+    >>> pick_line({"name": "fast", "members": ["decision_tree", "xgboost"], "thresholds": [0.8], "confidence": "margin"})
+    '- {name: fast, members: [decision_tree, xgboost], thresholds: [0.8], confidence: margin}'
+    """
+    if pick.get("thresholds"):
+        thresholds = ", ".join(f"{t:g}" for t in pick["thresholds"])
+        asked = ", ".join(pick["members"])
+        return f"- {{name: {pick['name']}, members: [{asked}], thresholds: [{thresholds}], confidence: {pick['confidence']}}}"
+    if len(pick["members"]) == 1:
+        return f"- {pick['members'][0]}"
+    weights = ", ".join(f"{m}: {w:g}" for m, w in zip(pick["members"], pick["weights"], strict=True))
+    return f"- {{name: {pick['name']}, weights: {{{weights}}}}}"

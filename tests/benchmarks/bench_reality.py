@@ -1,0 +1,218 @@
+"""Ensembles on paper beside the same ensembles built, saved and served: scores, latency and memory, predicted and measured.
+
+Twelve votes and four cascades on four data sets. Other votes of the same members calibrate the law of costs, so nothing that
+tests it has taught it. What is trained and measured lies under ``outputs/benchmarks/reality``, so that a run that was stopped
+goes on; another version of the package starts anew. No peer: none that we know predicts what an ensemble costs unbuilt.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+from harness import ROOT, Result, at_most, main
+from pydantic import TypeAdapter
+
+from shipworthy import artefacts, experiments, simulation, training
+from shipworthy.deployables import Cascade
+from shipworthy.experiments.arms import Arm
+from shipworthy.experiments.workbench import package_digest
+from shipworthy.measurement import ServingJob, combine, exclusive, measure_costs, measure_round
+from shipworthy.records import Candidate, Measurement, MeasuringPlan, Trained
+from shipworthy.training.fitting import predict
+
+MEMBERS = ("logistic_regression", "decision_tree", "random_forest", "xgboost")
+DATASETS = {"adult": 4000, "flights": 4000, "cells": 0, "mnist5k": 1500}
+"""Rows to train on; 0 means all."""
+TEACH = {"lr+rf": "1010", "dt+xgb": "0101", "lr+dt+xgb": "1101"}
+"""Uniform votes that calibrate the law: which of the members they have."""
+TEST = {"lr+xgb": (0.3, 0, 0, 0.7), "rf+xgb": (0, 0, 0.5, 0.5), "all": (0.1, 0.2, 0.3, 0.4)}
+"""Weights of the votes that are predicted."""
+CASCADES = {
+    "adult": (("xgboost", "random_forest"), (0.7,), "margin"),
+    "flights": (("logistic_regression", "random_forest"), (0.6,), "entropy"),
+    "cells": (("decision_tree", "logistic_regression", "xgboost"), (0.99, 0.8), "margin"),
+    "mnist5k": (("logistic_regression", "xgboost"), (0.9,), "margin"),
+}
+PLAN = MeasuringPlan(queries=400, rounds=2, warm_up=20, batch_sizes=(2,), batch_repeats=1)
+Found = dict[str, tuple[Measurement, ...]]
+
+
+def _vote(name: str, weights: Mapping[str, float]) -> Candidate:
+    def build(_: object) -> object:
+        from sklearn.ensemble import VotingClassifier
+
+        # Assembling sets the fitted members; the templates are never fitted.
+        return VotingClassifier(
+            [(m, None) for m in weights], voting="soft", weights=list(weights.values()), flatten_transform=False
+        )
+
+    return Candidate(name, "ensemble", "A weighted vote.", build, tuple(weights))
+
+
+def _build(bench: experiments.Workbench, arm: Arm, folder: Path) -> dict[str, Trained]:
+    """Train the members, and put together every vote and the cascade."""
+    experiments.train_single_models(bench, arm, list(MEMBERS))
+    members = {m: training.load(bench.part(bench.fit_unit(arm, m))) for m in MEMBERS}
+    votes = {name: {m: 1.0 for m, b in zip(MEMBERS, bits, strict=True) if b == "1"} for name, bits in TEACH.items()}
+    votes |= {name: {m: w for m, w in zip(MEMBERS, weights, strict=True) if w} for name, weights in TEST.items()}
+    made = dict(members)
+    dataset = bench.dataset(arm)
+    for name, weights in votes.items():
+        place = folder / name
+        place.mkdir(exist_ok=True)
+        candidate = _vote(name, weights)
+        made[name] = training.assemble(candidate, members, dataset, folder=place, random_state=0, meter=measure_costs)
+    stages, thresholds, how = CASCADES[arm.dataset]
+    cascade = Cascade([(m, None) for m in stages], thresholds, how)
+    cascade.estimators_ = [artefacts.load(Path(members[m].artefact)) for m in stages]
+    cascade.classes_ = cascade.estimators_[0].classes_
+    first = members[stages[0]]
+    said = replace(first.predictions, test=predict(cascade, dataset, dataset.split.test))
+    path = folder / "cascade.skops"
+    artefacts.save(cascade, path)
+    made["cascade"] = replace(first, candidate="cascade", predictions=said, artefact=str(path))
+    return made
+
+
+def _measure(bench: experiments.Workbench, arm: Arm, made: Mapping[str, Trained], folder: Path) -> Found:
+    """Serve each in fresh child processes, alone on the machine, the rounds interleaved."""
+    kept = folder / "measured.json"
+    if kept.is_file():
+        return TypeAdapter(Found).validate_json(kept.read_text(encoding="utf-8"))
+    dataset = bench.dataset(arm)
+    queries = folder / "queries.json"
+    rows = np.random.default_rng(0).permutation(dataset.split.test)[: PLAN.queries]
+    queries.write_text(json.dumps(dataset.queries(rows)), encoding="utf-8")
+    rounds: dict[str, list[tuple[Measurement, ...]]] = {name: [] for name in made}
+    with exclusive(bench.notify):
+        for r in range(PLAN.rounds):
+            for name, trained in made.items():
+                job = ServingJob(
+                    candidate=name,
+                    dataset=arm.dataset,
+                    artefact=Path(trained.artefact),
+                    queries=queries,
+                    plan=PLAN,
+                    round_index=r,
+                )
+                rounds[name].append(measure_round(job))
+    found = {name: combine(measured) for name, measured in rounds.items()}
+    kept.write_text(json.dumps({name: [asdict(m) for m in ms] for name, ms in found.items()}), encoding="utf-8")
+    return found
+
+
+def _median(found: Found, name: str) -> simulation.MemberCost:
+    return simulation.member_cost(name, found[name], percentile=50)
+
+
+def reality(dataset: str, rows: int, folder: Path) -> list[dict[str, float | str]]:
+    """Predict and measure three votes and a cascade of one data set."""
+    folder.mkdir(parents=True, exist_ok=True)
+    bench = experiments.Workbench(folder, notify=lambda said: print(said, file=sys.stderr))  # noqa: T201 - how far it is
+    (folder / "parts").mkdir(exist_ok=True)
+    arm = experiments.make_arm(dataset, training={"max_train_rows": rows, "max_test_rows": 4000, "folds": 3})
+    made = _build(bench, arm, folder)
+    found = _measure(bench, arm, made, folder)
+    votes = simulation.line_up({m: made[m].predictions for m in MEMBERS}, bench.dataset(arm).task)
+    costs = [_median(found, m) for m in MEMBERS]
+
+    def composite(name: str, members: Sequence[str]) -> simulation.Composite:
+        cost = _median(found, name)
+        return simulation.Composite(tuple(members), cost.latency_ms, cost.memory_mib)
+
+    taught = [composite(n, [m for m, b in zip(MEMBERS, bits, strict=True) if b == "1"]) for n, bits in TEACH.items()]
+    law = simulation.calibrate(costs, taught)
+    plain = simulation.CostModel()
+    out: list[dict[str, float | str]] = []
+    for name, weights in TEST.items():
+        w = np.array(weights)
+        membership = (w > 0)[None]
+        served, summed = (simulation.serve(costs, membership, model=m, build=simulation.Build()) for m in (law, plain))
+        said = made[name].predictions
+        itself = simulation.line_up({"a": said, "b": said}, votes.task)
+        real, was = simulation.scores(itself, np.array([1.0, 0.0]))[1], _median(found, name)
+        paper = simulation.scores(votes, w)[1]
+        out.append(
+            {
+                "dataset": dataset,
+                "ensemble": name,
+                "gap": max(abs(paper[m] - real[m]) for m in paper),
+                "said_ms": float(served.latency_ms[0]),
+                "summed_ms": float(summed.latency_ms[0]),
+                "was_ms": was.latency_ms,
+                "said_mib": float(served.memory_mib[0]),
+                "was_mib": was.memory_mib,
+            }
+        )
+    out.append(_cascade_row(dataset, votes, made["cascade"], found, law, costs))
+    return out
+
+
+def _cascade_row(
+    dataset: str,
+    votes: simulation.Votes,
+    made: Trained,
+    found: Found,
+    law: simulation.CostModel,
+    costs: Sequence[simulation.MemberCost],
+) -> dict[str, float | str]:
+    stages, thresholds, how = CASCADES[dataset]
+    pooled = [m for name in MEMBERS for m in found[name]]
+    drawn = simulation.latency_samples(MEMBERS, pooled, np.random.default_rng(0))
+    paper = simulation.one_cascade(votes, drawn, stages, thresholds, how=how)
+    membership = np.array([[m in stages for m in MEMBERS]])
+    served = simulation.serve(costs, membership, model=law, build=simulation.Build())
+    latencies = [
+        v for m in found["cascade"] if m.quantity == "latency_ms" and m.conditions.scenario == "single_stream" for v in m.values
+    ]
+    right = float((made.predictions.test.argmax(axis=1) == made.predictions.test_y).mean())
+    return {
+        "dataset": dataset,
+        "ensemble": "cascade",
+        "gap": abs(paper.accuracy_test - right),
+        "said_ms": paper.mean_ms,
+        "summed_ms": paper.mean_ms,
+        "was_ms": float(np.mean(latencies)),
+        "said_mib": float(served.memory_mib[0]),
+        "was_mib": _median(found, "cascade").memory_mib,
+    }
+
+
+def measure() -> list[Result]:
+    """Build and measure what is not there yet, and hold it against what was predicted."""
+    rows = [
+        r for d, n in DATASETS.items() for r in reality(d, n, ROOT / "outputs" / "benchmarks" / "reality" / package_digest() / d)
+    ]
+    results = []
+    for r in rows:
+        what = "mean" if r["ensemble"] == "cascade" else "p50"
+        said, was = (f"{r[f'{k}_ms']:.3g} ms and {r[f'{k}_mib']:.4g} MiB" for k in ("said", "was"))
+        how = f"predicted {said}, measured {was}"
+        name = f"{r['dataset']}, {r['ensemble']}: {what} predicted / measured"
+        results.append(Result(name=name, value=r["said_ms"] / r["was_ms"], unit="", how=how))
+    kinds = {
+        "votes": [r for r in rows if r["ensemble"] != "cascade"],
+        "cascades": [r for r in rows if r["ensemble"] == "cascade"],
+    }
+    for kind, of_kind in kinds.items():
+        how = f"{len(of_kind)} {kind} on {len(DATASETS)} data sets, built, saved and served; {PLAN.queries} queries each"
+        worst = max(r["gap"] for r in of_kind)
+        results.append(at_most(f"{kind}: largest gap of a score", worst, 1e-6, "", how=how))
+        for key, unit, limit in (("said_ms", "ms", 10), ("said_mib", "mib", 15)):
+            off = [100 * abs(r[key] / r[f"was_{unit}"] - 1) for r in of_kind]
+            words = {"ms": "p50 latency" if kind == "votes" else "mean latency", "mib": "memory"}[unit]
+            results.append(at_most(f"{kind}: median error of {words}", float(np.median(off)), limit, "%", how=how))
+            results.append(Result(name=f"{kind}: largest error of {words}", value=max(off), unit="%", how=how))
+    summed = [100 * abs(r["summed_ms"] / r["was_ms"] - 1) for r in kinds["votes"]]
+    how = "the same votes by the plain sum of their members, which nothing has calibrated"
+    results.append(Result(name="votes: median error of a plain sum", value=float(np.median(summed)), unit="%", how=how))
+    return results
+
+
+if __name__ == "__main__":
+    main("Paper and reality", measure)
