@@ -21,7 +21,15 @@ from shipworthy.records import Estimator, InputError
 SUFFIX = ".skops"
 TRUSTED = (
     "numpy.dtype",
+    "sklearn.calibration._CalibratedClassifier",
+    "sklearn.calibration._SigmoidCalibration",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.metrics._dist_metrics.EuclideanDistance64",
+    "sklearn.neighbors._kd_tree.KDTree",
+    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
     "sklearn.tree._tree.Tree",
+    "shipworthy.deployables.GlassBoxClassifier",
+    "shipworthy.deployables.GlassBoxRegressor",
     "shipworthy.deployables.NumberCaster",
     "shipworthy.deployables.QueryEncoder",
     "sklearn.utils._bunch.Bunch",

@@ -29,6 +29,11 @@ def _pipeline(ingredients: Ingredients, prepare: Estimator | None, model: Estima
     return Pipeline([(name, step) for name, step in steps if step is not None])
 
 
+def category_places(ingredients: Ingredients) -> tuple[int, ...]:
+    """Where :func:`for_trees` puts the codes of categories: after all numbers."""
+    return tuple(_places(ingredients)[1])
+
+
 def _places(ingredients: Ingredients) -> tuple[list[int], list[int]]:
     """Places of the numeric and of the other columns in the encoded array."""
     n_numeric = len(ingredients.numeric)
@@ -40,8 +45,11 @@ def bare(ingredients: Ingredients, model: Estimator) -> Pipeline:
     return _pipeline(ingredients, None, model)
 
 
-def for_linear(ingredients: Ingredients, model: Estimator) -> Pipeline:
-    """Medians for what is missing (and a column that says so), unit variance, one column a category."""
+def for_linear(ingredients: Ingredients, model: Estimator, *, dense: bool = False) -> Pipeline:
+    """Medians for what is missing (and a column that says so), unit variance, one column a category.
+
+    ``dense`` is for models that take no sparse matrix; others are given what scikit-learn finds smaller.
+    """
     from sklearn.compose import ColumnTransformer
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import Pipeline
@@ -54,7 +62,7 @@ def for_linear(ingredients: Ingredients, model: Estimator) -> Pipeline:
     if not categorical:
         return _pipeline(ingredients, numbers, model)
     # A missing category is a category of its own; an unknown one is treated like the rare ones.
-    categories = OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=RARE)
+    categories = OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=RARE, sparse_output=not dense)
     return _pipeline(
         ingredients, ColumnTransformer([("numbers", numbers, numeric), ("categories", categories, categorical)]), model
     )
