@@ -150,6 +150,46 @@ class QueryEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         return np.array(self.columns, dtype=object)
 
 
+class TableBuilder(QueryEncoder, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # as above
+    """Turn raw queries, or rows of a DataFrame, into a DataFrame of the same types: floats, and text as ``object``.
+
+    The first step of an estimator of somebody's own that prepares its columns itself. It alone needs pandas.
+
+    Parameters
+    ----------
+    columns, numeric
+        As of :class:`QueryEncoder`.
+
+    Examples
+    --------
+    >>> TableBuilder(columns=("age", "job"), numeric=("age",)).transform([{"age": 41}]).dtypes.astype(str).to_dict()
+    {'age': 'float64', 'job': 'object'}
+    """
+
+    def transform(self, X: pd.DataFrame | Sequence[Mapping[str, Any]]) -> Any:
+        """Build the table.
+
+        Parameters
+        ----------
+        X : DataFrame or sequence of dict
+
+        Returns
+        -------
+        DataFrame, shape (n, n_columns)
+            A missing value is ``nan``.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As from :meth:`QueryEncoder.transform`.
+        """
+        import pandas as pd
+
+        cells = super().transform(X)
+        types = {name: "float64" if name in self.numeric else "object" for name in self.columns}
+        return pd.DataFrame({name: pd.Series(cells[:, i], dtype=types[name]) for i, name in enumerate(self.columns)})
+
+
 class NumberCaster(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[misc,call-arg]  # as above
     """Cast the numeric cells of an object array to a float type; nothing else.
 

@@ -45,6 +45,16 @@ def bare(ingredients: Ingredients, model: Estimator) -> Pipeline:
     return _pipeline(ingredients, None, model)
 
 
+def whole_table(ingredients: Ingredients, model: Estimator) -> Pipeline:
+    """A model that is given the rows as a DataFrame, categories as text and missing values missing."""
+    from sklearn.pipeline import Pipeline
+
+    from shipworthy.deployables import TableBuilder
+
+    columns = (*ingredients.numeric, *ingredients.categorical)
+    return Pipeline([("table", TableBuilder(columns=columns, numeric=ingredients.numeric)), ("model", model)])
+
+
 def for_linear(ingredients: Ingredients, model: Estimator, *, dense: bool = False) -> Pipeline:
     """Medians for what is missing (and a column that says so), unit variance, one column a category.
 

@@ -55,6 +55,9 @@ DATED_PRICES = Prices(
 )
 """Used where a notebook is run alone; a study declares its own."""
 
+BIGGER_SINGLE = "xgboost_large"
+"""The candidate that may grow as long as that helps: every ensemble is set beside it where it is in the study."""
+
 
 def lab_study(
     *,
@@ -157,12 +160,12 @@ class _Found:
 
 def _gather(bench: Workbench, study: Study, arms: Sequence[Arm]) -> _Found:
     """Evidence of every candidate that was trained and scored for each seed; what is missing of the others, in sentences."""
-    from shipworthy import artefacts, candidates, training
+    from shipworthy import artefacts, training
     from shipworthy.feasibility import Evidence
 
     found = _Found([], [], [])
     for name in study.candidates:
-        candidate = candidates.get(name)
+        candidate = arms[0].candidate(name)
         rows: list[dict[str, Any]] = []
         scores, resampled, shipped = [], [], []
         measurements: list[Measurement] = []
@@ -274,7 +277,7 @@ def _table(rows: Sequence[dict[str, Any]], study: Study) -> pd.DataFrame:
 
 def _put_under_load(bench: Workbench, study: Study, gathered: Mapping[tuple[str, str], _Found]) -> tuple[UnderLoad, ...]:
     """What was found under load; its records and latencies join the evidence of their data set and level."""
-    from shipworthy import artefacts, candidates, training
+    from shipworthy import artefacts, training
 
     loads = []
     for arm in loaded_arms(study):
@@ -291,7 +294,7 @@ def _put_under_load(bench: Workbench, study: Study, gathered: Mapping[tuple[str,
                 continue
             loaded = artefacts.fingerprint(Path(training.load(bench.part(bench.fit_unit(arm, m.candidate))).artefact))
             measured.append(replace(m, conditions=replace(m.conditions, artefact=loaded)))
-        records = load_records([place], measured, {name: candidates.get(name).kind for name in names})
+        records = load_records([place], measured, {name: arm.candidate(name).kind for name in names})
         found.rows += record_rows(records, arm)
         found.evidence[:] = [
             replace(
@@ -359,5 +362,13 @@ def _judge_place(
     judged.missing += money.missing
     judged.money.append(money.shown)
     chosen = feasibility.picks(dataset, level, evidence, table, study, noise_floor=floor)
-    judged.picks.append({**chosen, "noise_floor": floor})
+    grown = feasibility.bigger_single(
+        BIGGER_SINGLE,
+        evidence,
+        study,
+        noise_floor=noise.noise_floor(measured, 50),
+        test_share=found.test_share,
+        rng=np.random.default_rng([study.seeds[0], 6]),
+    )
+    judged.picks.append({**chosen, "noise_floor": floor, "bigger_single": grown})
     return judged

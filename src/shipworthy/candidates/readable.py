@@ -14,7 +14,7 @@ PAIRS = 5
 """Tables of two columns: more than a handful, and nobody reads them. By default it would be three times the columns."""
 MOST_COLUMNS_IN_PAIRS = 100
 """With more columns there are too many pairs to look through: 306,936 of the pixels of a small image."""
-BAGS = 4
+BAGS = 2
 COLUMN_ROUNDS = 40_000
 """Rounds times columns, at most: what keeps hundreds of columns within a minute."""
 MOST_ROUNDS = 1000
