@@ -29,6 +29,7 @@ TRUSTED = (
     "sklearn.neighbors._kd_tree.KDTree",
     "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
     "sklearn.tree._tree.Tree",
+    "shipworthy.deployables.EmptyColumnFiller",
     "shipworthy.deployables.GlassBoxClassifier",
     "shipworthy.deployables.GlassBoxRegressor",
     "shipworthy.deployables.NumberCaster",

@@ -237,6 +237,48 @@ class NumberCaster(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         return np.array(input_features, dtype=object)
 
 
+class EmptyColumnFiller(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[misc,call-arg]  # as above
+    """Put zeros into columns that held no value at all when it was fitted; all other cells stay as they are.
+
+    For models that find no bins in a column of nothing. They learn nothing of such a column, whatever it holds later.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.array([[1.0, float("nan")], [float("nan"), float("nan")]])
+    >>> EmptyColumnFiller().fit(X).transform(X)
+    array([[ 1.,  0.],
+           [nan,  0.]])
+    """
+
+    def fit(self, X: NDArray[Any], y: object = None) -> Self:  # noqa: ARG002 - scikit-learn's signature
+        """Note the columns without a value."""
+        self.n_features_in_ = X.shape[1]
+        self.empty_ = np.flatnonzero(np.isnan(X).all(axis=0))
+        return self
+
+    def transform(self, X: NDArray[Any]) -> NDArray[Any]:
+        """Fill them; without any, the array itself is handed on.
+
+        Parameters
+        ----------
+        X : ndarray of float, shape (n, n_columns)
+
+        Returns
+        -------
+        ndarray of float, shape (n, n_columns)
+        """
+        if not len(self.empty_):
+            return X
+        filled = X.copy()
+        filled[:, self.empty_] = 0
+        return filled
+
+    def get_feature_names_out(self, input_features: Sequence[str]) -> NDArray[Any]:
+        """Names of the columns, as they came."""
+        return np.array(input_features, dtype=object)
+
+
 class _GlassBox(BaseEstimator):  # type: ignore[misc]  # as above
     """What the explainable boosting machines of both tasks share.
 
@@ -272,7 +314,7 @@ class _GlassBox(BaseEstimator):  # type: ignore[misc]  # as above
         with warnings.catch_warnings():
             # Its plots would leave missing values out; a cell for them is kept here like any other.
             warnings.filterwarnings("ignore", message="Missing values detected", category=UserWarning)
-            model.fit(np.asarray(X, dtype=np.float64), y)
+            model.fit(EmptyColumnFiller().fit_transform(np.asarray(X, dtype=np.float64)), y)
         self._keep(model)
 
     def _keep(self, model: Any) -> None:

@@ -19,13 +19,13 @@ RARE = 10
 """A category met in fewer training rows than this is pooled with the other rare and the unknown ones."""
 
 
-def _pipeline(ingredients: Ingredients, prepare: Estimator | None, model: Estimator) -> Pipeline:
+def _pipeline(ingredients: Ingredients, prepare: Estimator | None, model: Estimator, fill: Estimator | None = None) -> Pipeline:
     from sklearn.pipeline import Pipeline
 
     from shipworthy.deployables import QueryEncoder
 
     query = QueryEncoder(columns=(*ingredients.numeric, *ingredients.categorical), numeric=ingredients.numeric)
-    steps = [("query", query), ("prepare", prepare), ("model", model)]
+    steps = [("query", query), ("prepare", prepare), ("fill", fill), ("model", model)]
     return Pipeline([(name, step) for name, step in steps if step is not None])
 
 
@@ -78,16 +78,20 @@ def for_linear(ingredients: Ingredients, model: Estimator, *, dense: bool = Fals
     )
 
 
-def for_trees(ingredients: Ingredients, model: Estimator) -> Pipeline:
-    """Numbers as they come, missing ones included, and a whole number for each category."""
+def for_trees(ingredients: Ingredients, model: Estimator, *, fill_empty: bool = False) -> Pipeline:
+    """Numbers as they come, missing ones included, and a whole number for each category.
+
+    ``fill_empty`` is for models that a column without any value stops.
+    """
     from sklearn.compose import ColumnTransformer
     from sklearn.preprocessing import OrdinalEncoder
 
-    from shipworthy.deployables import NumberCaster
+    from shipworthy.deployables import EmptyColumnFiller, NumberCaster
 
     numeric, categorical = _places(ingredients)
+    fill = EmptyColumnFiller() if fill_empty else None
     if not categorical:
-        return _pipeline(ingredients, None, model)
+        return _pipeline(ingredients, None, model, fill)
     categories = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, encoded_missing_value=-2, dtype="float32")
     prepare = ColumnTransformer([("numbers", NumberCaster("float32"), numeric), ("categories", categories, categorical)])
-    return _pipeline(ingredients, prepare, model)
+    return _pipeline(ingredients, prepare, model, fill)

@@ -70,7 +70,7 @@ def _hist_gradient_boosting(ingredients: Ingredients) -> Estimator:
         early_stopping=False,  # it would hold out rows at random, those of one day or household on both sides
         random_state=ingredients.random_state,
     )
-    return for_trees(ingredients, model)
+    return for_trees(ingredients, model, fill_empty=True)
 
 
 def _xgboost_large(ingredients: Ingredients) -> Estimator:
