@@ -166,12 +166,19 @@ def _tasks(estimator: Estimator) -> tuple[Task, ...]:
 
 def _settings(estimator: Estimator, given: Mapping[str, Any], ingredients: Ingredients) -> dict[str, Any]:
     """Seed and threads, wherever the estimator has a parameter for them that the study did not give."""
-    values = {"random_state": ingredients.random_state, "n_jobs": ingredients.n_jobs}
-    return {
-        name: values[last]
-        for name in estimator.get_params()
-        if (last := name.rpartition("__")[2]) in values and name not in given
-    }
+    wanted = {"random_state": ingredients.random_state, "n_jobs": ingredients.n_jobs}
+    held = estimator.get_params()
+    settings = {}
+    for name, value in held.items():
+        above, _, last = name.rpartition("__")
+        if last not in wanted or name in given:
+            continue
+        owner = held[above] if above else estimator
+        # scikit-learn means one thread by None, and warns where setting it has no effect any more.
+        if last == "n_jobs" and value is None and type(owner).__module__.startswith("sklearn."):
+            continue
+        settings[name] = wanted[last]
+    return settings
 
 
 def make(own: OwnEstimator) -> Candidate:
