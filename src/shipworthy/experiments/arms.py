@@ -269,7 +269,7 @@ def make_arm(
     roles : mapping of str to sequence of str, optional
         Fields of :class:`~shipworthy.records.DataFile` for a path given as ``dataset``: ``{"target": ["late"]}``.
     run_folder : str
-        Folder of a study's run, whose files and ensembles are known by name.
+        Folder of a study's run, whose files, ensembles and own estimators are known by name.
     declared : Declared, optional
         What a study names; left out, as the study of ``run_folder`` has it.
 

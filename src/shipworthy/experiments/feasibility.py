@@ -36,6 +36,7 @@ from shipworthy.experiments.latency_and_throughput import (
 )
 from shipworthy.experiments.left_out import minutes_in_words
 from shipworthy.experiments.money import DATED_PRICES, money_of_place
+from shipworthy.experiments.own_ensembles import Declared
 from shipworthy.experiments.own_files import ENDINGS
 from shipworthy.experiments.simulated import simulations_in
 from shipworthy.experiments.workbench import Workbench, nan_for_null, record_rows
@@ -57,6 +58,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from shipworthy.feasibility import Evidence
+
+BIGGER_SINGLE = "xgboost_large"
+"""The candidate that may grow as long as that helps: every ensemble is set beside it where it is in the study."""
 
 
 def lab_study(
@@ -370,7 +374,7 @@ def _judge_place(
     found = gathered[place]
     evidence = found.evidence
     judged = _Judged(list(found.rows), list(found.missing))
-    judged.verdicts = _unmeasured(bench, dataset, level, found)
+    judged.verdicts = _unmeasured(bench, study, dataset, level, found)
     if not evidence and not found.without:
         judged.missing.append(f"Nothing can be judged on {alike[0].title}: no candidate was trained and scored.")
     if not evidence:
@@ -390,7 +394,7 @@ def _judge_place(
         rng=np.random.default_rng([study.seeds[0], 5]),
         elsewhere=elsewhere,
     )
-    judged.verdicts = [*(_held_back(bench, v, found) for v in verdicts), *judged.verdicts]
+    judged.verdicts = [*(_held_back(bench, study, v, found) for v in verdicts), *judged.verdicts]
     table = feasibility.requirement_table(dataset, evidence, study, level=level, elsewhere=elsewhere)
     judged.requirements = table
     asked = replace(study, seeds=tuple(arm.seed for arm in found.arms))
@@ -399,24 +403,30 @@ def _judge_place(
     judged.missing += money.missing
     judged.money.append(money.shown)
     chosen = feasibility.picks(dataset, level, evidence, table, study, noise_floor=floor)
-    judged.picks.append({**chosen, "noise_floor": floor})
+    grown = feasibility.bigger_single(
+        BIGGER_SINGLE,
+        evidence,
+        study,
+        noise_floor=noise.noise_floor(measured, 50),
+        test_share=found.test_share,
+        rng=np.random.default_rng([study.seeds[0], 6]),
+    )
+    judged.picks.append({**chosen, "noise_floor": floor, "bigger_single": grown})
     return judged
 
 
-def _unmeasured(bench: Workbench, dataset: str, level: str, found: _Found) -> list[Verdict]:
+def _unmeasured(bench: Workbench, study: Study, dataset: str, level: str, found: _Found) -> list[Verdict]:
     """Of each ensemble that there was no time for: cannot tell."""
-    from shipworthy import candidates
-
+    known = Declared.of(study)
     said = f"It was not measured: it is left out to answer within {minutes_in_words(bench.left_out().minutes)}."
-    names = [name for name in found.without if candidates.get(name).kind == "ensemble"]
+    names = [name for name in found.without if known.candidate(name).kind == "ensemble"]
     return [Verdict(dataset, level, name, "cannot tell", said, (), ()) for name in names]
 
 
-def _held_back(bench: Workbench, verdict: Verdict, found: _Found) -> Verdict:
+def _held_back(bench: Workbench, study: Study, verdict: Verdict, found: _Found) -> Verdict:
     """A verdict to ship says nothing while a stronger baseline may be among what was left out; the others stand."""
-    from shipworthy import candidates
-
-    rivals = [name for name in found.without if candidates.get(name).kind != "ensemble"]
+    known = Declared.of(study)
+    rivals = [name for name in found.without if known.candidate(name).kind != "ensemble"]
     if verdict.answer != "ship" or not rivals:
         return verdict
     within = minutes_in_words(bench.left_out().minutes)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shipworthy.experiments.arms import Arm, arms_of, make_arm, study_at
+from shipworthy.experiments.arms import Arm, arms_of, candidate_of, make_arm, study_at
 from shipworthy.experiments.ensembles import ensure_trained
 from shipworthy.experiments.latency_and_memory import draw_queries, measurement_from
 from shipworthy.experiments.workbench import Unit, Workbench, nan_for_null, write_json
@@ -177,6 +177,7 @@ def _job(bench: Workbench, arm: Arm, unit: Unit) -> LoadJob:
         seed=arm.seed,
         round_index=max(0, unit.round_index),
         time_limit_s=arm.measuring.time_limit_s,
+        own=candidate_of(arm, unit.candidate).own,
     )
 
 
@@ -276,6 +277,7 @@ def _with_all_imports(job: LoadJob, arm: Arm) -> list[Measurement]:
         plan=plan,
         seed=job.seed,
         profile="full",
+        own=job.own,
     )
     return [replace(m, quantity="full_memory_mib") for m in measure_round(asked) if m.quantity == "memory_mib"]
 
@@ -297,6 +299,7 @@ def _recipes(folder: Path, bench: Workbench, arm: Arm, job: LoadJob) -> list[Mea
             threads=job.threads,
             time_limit_s=job.time_limit_s,
             seed=job.seed,
+            own=job.own,
         )
         return list(replay(asked))
     finally:

@@ -1,4 +1,4 @@
-"""What a study names: the candidates that an ensemble may choose among, and ensembles of the study's own.
+"""What a study names: the candidates that an ensemble may choose among, and ensembles and estimators of the study's own.
 
 This module does *not* know how an ensemble is chosen or assembled.
 """
@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from shipworthy.records import Candidate, OwnCascade, OwnVote, Study, Task
+from shipworthy.experiments.own_estimators import candidate_in
+from shipworthy.records import Candidate, OwnCascade, OwnEstimator, OwnVote, Study, Task
 
 PRIOR = "prior"
 """Whoever looks at no feature has nothing to add to a vote, however well it calibrates one."""
@@ -24,19 +25,24 @@ class Declared:
     candidates : tuple of str
         In their order; empty outside a study.
     ensembles : tuple of OwnVote or OwnCascade
+    estimators : tuple of OwnEstimator
     """
 
     candidates: tuple[str, ...] = ()
     ensembles: tuple[OwnVote | OwnCascade, ...] = ()
+    estimators: tuple[OwnEstimator, ...] = ()
 
     @classmethod
     def of(cls, study: Study) -> Declared:
         """What a study names."""
-        return cls(study.candidates, (*study.votes, *study.cascades))
+        return cls(study.candidates, (*study.votes, *study.cascades), study.estimators)
 
     def definition(self, name: str) -> str:
-        """All that decides what an ensemble of the study's own is, as text; empty for a candidate of the catalogue."""
-        return next((repr(e) for e in self.ensembles if e.name == name), "")
+        """All that decides what a candidate of the study's own is, as text; empty for one of the catalogue."""
+        from shipworthy.candidates.own import source_digest
+
+        estimator = next((source_digest(e) for e in self.estimators if e.name == name), "")
+        return estimator or next((repr(e) for e in self.ensembles if e.name == name), "")
 
     def candidate(self, name: str) -> Candidate:
         """A candidate by its name: of the study's own, or of the catalogue.
@@ -44,12 +50,12 @@ class Declared:
         Raises
         ------
         InputError
-            If there is none, or an ensemble of the study's own cannot be.
+            If there is none, or one of the study's own cannot be.
         """
         from shipworthy import candidates
 
         own = next((e for e in self.ensembles if e.name == name), None)
-        return candidates.declared(own) if own else candidates.get(name)
+        return candidates.declared(own) if own else candidate_in(name, self.estimators)
 
 
 def fit_for_library(declared: Declared, task: Task) -> tuple[str, ...]:
@@ -69,4 +75,5 @@ def declared_in(run_folder: str) -> Declared:
     held: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
     votes = TypeAdapter(tuple[OwnVote, ...]).validate_python(held.get("votes", ()))
     cascades = TypeAdapter(tuple[OwnCascade, ...]).validate_python(held.get("cascades", ()))
-    return Declared(tuple(held.get("candidates", ())), (*votes, *cascades))
+    estimators = TypeAdapter(tuple[OwnEstimator, ...]).validate_python(held.get("estimators", ()))
+    return Declared(tuple(held.get("candidates", ())), (*votes, *cascades), estimators)

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 import numpy as np
 from annotated_types import Ge, Gt, Le, Lt, MinLen
 
+from shipworthy.records.candidates import OwnEstimator
 from shipworthy.records.data import DataFile
 from shipworthy.records.economics import Economics
 from shipworthy.records.quantities import QUANTITIES
@@ -250,8 +251,8 @@ class Study:
     ``sweep`` names fields of :class:`TrainingPlan`, :class:`MeasuringPlan`, :class:`LoadPlan` or of what is judged, and lists the
     values to try; every combination is an arm of its own, and the one table of results has a row for each. ``datasets`` are
     names; those of somebody's own files are described in ``files``. ``candidates`` are names too; those of somebody's own
-    ensembles are described in ``votes`` and ``cascades``. ``within_minutes`` is a time budget: what does not fit is
-    left out, and said. It is no part of what names a run: a later go without it completes the same one.
+    ensembles and estimators are described in ``votes``, ``cascades`` and ``estimators``. ``within_minutes`` is a time budget:
+    what does not fit is left out, and said. It is no part of what names a run: a later go without it completes the same one.
     """
 
     __pydantic_config__ = FORBID_UNKNOWN
@@ -276,6 +277,7 @@ class Study:
     files: tuple[DataFile, ...] = ()
     votes: tuple[OwnVote, ...] = ()
     cascades: tuple[OwnCascade, ...] = ()
+    estimators: tuple[OwnEstimator, ...] = ()
     sweep: dict[str, Annotated[tuple[int | float, ...], MinLen(1)]] = field(default_factory=dict)
     stakeholders: tuple[Stakeholder, ...] = ()
     within_minutes: Annotated[float, Gt(0), Lt(math.inf)] | None = None

@@ -15,6 +15,7 @@ from typing import get_args
 
 from shipworthy.experiments.arms import Arm, members_in
 from shipworthy.experiments.left_out import UNDER_LOAD
+from shipworthy.experiments.own_ensembles import Declared
 from shipworthy.records import Kind
 from shipworthy.study.plan import Plan, expected_wall_seconds
 
@@ -156,7 +157,7 @@ def _by_turns(plan: Plan, units: _Units, arms: Sequence[Arm]) -> Iterator[tuple[
 
 def by_worth(plan: Plan, units: _Units, arm: Arm) -> list[str]:
     """The study's candidates: kinds in turn, cheapest first; ensembles wait one turn for something to be held against."""
-    from shipworthy import candidates
+    known = Declared.of(plan.study)
 
     def cost(name: str) -> float:
         return sum(plan.seconds.get(unit, 0.0) for unit in units.whole(arm.key, name))
@@ -164,6 +165,6 @@ def by_worth(plan: Plan, units: _Units, arm: Arm) -> list[str]:
     kinds = get_args(Kind)
     places: list[tuple[int, int, str]] = []
     for kind in kinds:
-        alike = sorted((n for n in plan.study.candidates if candidates.get(n).kind == kind), key=cost)
+        alike = sorted((n for n in plan.study.candidates if known.candidate(n).kind == kind), key=cost)
         places += [(turn + (kind == "ensemble"), kinds.index(kind), name) for turn, name in enumerate(alike)]
     return [name for _, _, name in sorted(places)]

@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from difflib import get_close_matches
+from typing import get_args
 
-from shipworthy.records import InputError, Study
+from shipworthy.experiments.own_ensembles import Declared, fit_for_library
+from shipworthy.records import InputError, Study, Task
 
 
 def subset_of(study: Study, *, candidates: Sequence[str] = (), datasets: Sequence[str] = (), seeds: Sequence[int] = ()) -> Study:
@@ -60,6 +62,9 @@ def subset_of(study: Study, *, candidates: Sequence[str] = (), datasets: Sequenc
         datasets=chosen,
         seeds=tuple(s for s in study.seeds if not seeds or s in seeds),
         files=tuple(f for f in study.files if f.name in chosen),
+        votes=tuple(v for v in study.votes if v.name in names),
+        cascades=tuple(c for c in study.cascades if c.name in names),
+        estimators=tuple(e for e in study.estimators if e.name in names),
         load=replace(load, candidates=loads, datasets=loaded if loads else ()),
         requirements=tuple(r for r in study.requirements if any(r.judges(d) for d in chosen)),
         stakeholders=tuple(
@@ -70,12 +75,12 @@ def subset_of(study: Study, *, candidates: Sequence[str] = (), datasets: Sequenc
 
 def _with_members(study: Study, asked: Sequence[str]) -> tuple[str, ...]:
     """The study's candidates that were asked for, and those that they are made of."""
-    from shipworthy import candidates
-
     if not asked:
         return study.candidates
-    wanted: list[str] = list(asked)
+    known, wanted = Declared.of(study), list(asked)
+    library = tuple(dict.fromkeys(m for task in get_args(Task) for m in fit_for_library(known, task)))
     for name in wanted:
-        found = candidates.get(name)
-        wanted += [m for m in (*found.members, *found.regressors) if m in study.candidates and m not in wanted]
+        found = known.candidate(name)
+        parts = (*found.members, *found.regressors, *(library if found.choosing else ()))
+        wanted += [m for m in parts if m in study.candidates and m not in wanted]
     return tuple(name for name in study.candidates if name in wanted)
