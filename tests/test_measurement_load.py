@@ -252,6 +252,11 @@ def test_the_highest_rate_is_below_every_rate_that_was_not_met():
     found = load.RateSearch(99, 5.0, (trial(100, "met"), trial(200, "missed"), trial(300, "met")), ())
     assert (found.highest, found.lowest_not_met) == (100, 200)
     assert found.sentence("vote") == "vote keeps p99 under 5 ms at 100 queries/s, and misses it at 200."
+    broken = load.RateSearch(99, 5.0, (trial(100, "met"),), (), "the serving process was ended by SIGKILL")
+    assert broken.highest == 100
+    assert broken.sentence("vote") == (
+        "vote keeps p99 under 5 ms at 100 queries/s; the search ended there, because the serving process was ended by SIGKILL."
+    )
     nothing = load.RateSearch(99, 5.0, (trial(100, "undecided"),), ())
     assert nothing.sentence("vote") == "vote was not shown to keep p99 under 5 ms at 100 queries/s, the lowest rate tried."
 

@@ -264,7 +264,7 @@ class RateSearch:
     runs : tuple of LoadRun
         The raw moments of each trial.
     failure : str
-        Why nothing was found, in a sentence; empty otherwise.
+        Why the search ended before its end, in a sentence; empty otherwise.
     """
 
     percentile: float
@@ -287,12 +287,14 @@ class RateSearch:
     def sentence(self, candidate: str) -> str:
         """What was found, in words."""
         limit = f"p{self.percentile:g} under {self.limit_ms:g} ms"
-        if self.failure:
+        if self.failure and not self.highest:
             return f"{candidate}: no rate was found, because {self.failure}."
         if not self.highest:
             lowest = _rate(self.lowest_not_met)
             return f"{candidate} was not shown to keep {limit} at {lowest} queries/s, the lowest rate tried."
         text = f"{candidate} keeps {limit} at {_rate(self.highest)} queries/s"
+        if self.failure:
+            return f"{text}; the search ended there, because {self.failure}."
         if self.lowest_not_met == float("inf"):
             return f"{text}, the highest rate tried."
         worst = min((t for t in self.trials if t.outcome != "met"), key=lambda t: t.rate_per_s)
