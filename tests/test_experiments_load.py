@@ -134,6 +134,21 @@ def test_a_size_that_is_slow_leaves_time_for_the_others(monkeypatch):
     assert sum(one.max_duration_s for one in asked) == pytest.approx(48)
 
 
+def test_a_queue_that_only_the_end_kept_short_states_no_latency():
+    """At a traffic that is more than can be answered, a short run that kept the limit is a reason and not a value."""
+    from shipworthy.measurement import Load, LoadRun, judge_rate
+    from shipworthy.records import Scenario
+
+    due = np.arange(100.0)
+    here = Conditions("m", "v", 1, "server", 1, 0, 5, "off", "lean", "core 0", 0.1, rate_per_s=1000.0)
+    asked = Load(scenario=Scenario(name="server", rate_per_s=1000.0), min_count=100)
+    run = LoadRun(asked, due, due, due + 1.25, here, "vote", "adult")
+    latency, throughput = load._at_traffic(run, judge_rate(run, 50, 5.0))
+    assert latency.values == throughput.values == ()
+    assert latency.failure == "1,000 queries arrive in a second and 800 can be answered, so the queue grows as long as they do"
+    assert load._at_traffic(run, judge_rate(run, 50, 1.0))[0].values  # missed: what was seen stands
+
+
 def place(where, p50, kernel):
     """A single stream whose median is given, in a process whose kernel took so long."""
     here = Conditions("m", "v", 1, "single_stream", 1, 0, 5, "off", "lean", "core 0", 0.1, where, calibration_ms=kernel)

@@ -24,7 +24,7 @@ from shipworthy.experiments.workbench import Unit, Workbench, nan_for_null, writ
 from shipworthy.records import QUANTITIES, Floats, LoadPlan, Measurement, RecipeFinding, Record, Scenario, Study, Told
 
 if TYPE_CHECKING:
-    from shipworthy.measurement import BatchLaw, LoadJob
+    from shipworthy.measurement import BatchLaw, LoadJob, LoadRun, RateTrial
 
 Work = Callable[[Path], None]
 TRAINING_ROWS = 10_000
@@ -260,8 +260,17 @@ def _rates(folder: Path, job: LoadJob, plan: LoadPlan, rate_per_s: float) -> Non
     facts = {"highest": found.highest, "lowest_not_met": found.lowest_not_met, "failure": found.failure}
     facts |= {"sentence": found.sentence(job.candidate), "trials": [asdict(t) for t in found.trials]}
     write_json(folder / "rates.json", facts)
-    at_traffic = [r for r in found.runs if r.load.scenario.rate_per_s == rate_per_s]
-    _keep(folder, [m for r in at_traffic for m in (r.latency(), r.throughput())])
+    at_traffic = [(r, t) for r, t in zip(found.runs, found.trials, strict=True) if t.rate_per_s == rate_per_s]
+    _keep(folder, [m for r, t in at_traffic for m in _at_traffic(r, t)])
+
+
+def _at_traffic(run: LoadRun, trial: RateTrial) -> list[Measurement]:
+    """Latency and throughput of a run at the rate of the traffic; no values where only its end kept its queue short."""
+    measured = [run.latency(), run.throughput()]
+    if not (run.overloaded and trial.outcome == "undecided"):
+        return measured
+    rates = f"{trial.rate_per_s:,.0f} queries arrive in a second and {1000 / float(run.service_ms.mean()):,.0f} can be answered"
+    return [replace(m, values=(), round_index=(), failure=f"{rates}, so the queue grows as long as they do") for m in measured]
 
 
 def _with_all_imports(job: LoadJob, arm: Arm) -> list[Measurement]:
