@@ -107,6 +107,48 @@ def test_what_was_not_made_is_said(loaded):
     assert found.curve
 
 
+def test_on_one_core_it_is_said_that_threads_were_not_measured(loaded):
+    """The default is the most threads that were tried where it was measured; one of one core is no choice, and no silence."""
+    bench, arm, found = loaded
+    (unit,) = (u for u in load.units_under_load(bench, arm, ["xgboost"], PLAN, RATE) if u.kind == "threads")
+    measured = [experiments.latency_and_memory.measurement_from(row) for row in bench.read(unit, "measurements.json")]
+    alone = [m for m in measured if m.conditions.threads == 1]
+    assert [m.conditions.batch_size for m in alone] == [1, 64]
+    assert load._said_of_threads(["xgboost"], alone) == [
+        "The machine lets a process use one core, so what more threads do could not be measured."
+    ]
+    assert load._said_of_threads(["xgboost"], []) == []
+    several = [replace(m, conditions=replace(m.conditions, threads=n)) for n in (1, 64) for m in alone]
+    assert all("xgboost" in sentence for sentence in load._said_of_threads(["xgboost"], several))
+    assert found.threads
+
+
+def test_a_size_that_is_slow_leaves_time_for_the_others(monkeypatch):
+    """No size of a curve may take the whole limit of its process: what a slow candidate answered by then is kept."""
+    from shipworthy import measurement
+
+    asked = []
+    monkeypatch.setattr(measurement, "run_loads", lambda _, loads: asked.extend(loads) or [])
+    job = measurement.LoadJob(candidate="c", dataset="d", artefact=None, queries=None, time_limit_s=60)
+    assert load._curve(job, PLAN) == []
+    assert sum(one.max_duration_s for one in asked) == pytest.approx(48)
+
+
+def test_a_queue_that_only_the_end_kept_short_states_no_latency():
+    """At a traffic that is more than can be answered, a short run that kept the limit is a reason and not a value."""
+    from shipworthy.measurement import Load, LoadRun, judge_rate
+    from shipworthy.records import Scenario
+
+    due = np.arange(100.0)
+    here = Conditions("m", "v", 1, "server", 1, 0, 5, "off", "lean", "core 0", 0.1, rate_per_s=1000.0)
+    asked = Load(scenario=Scenario(name="server", rate_per_s=1000.0), min_count=100)
+    run = LoadRun(asked, due, due, due + 1.25, here, "vote", "adult")
+    latency, throughput = load._at_traffic(run, judge_rate(run, 50, 5.0))
+    assert latency.values == throughput.values == ()
+    assert latency.failure == "1,000 queries arrive in a second and 800 can be answered, so the queue grows as long as they do"
+    assert load._at_traffic(run, judge_rate(run, 50, 1.0))[0].values  # missed: what was seen stands
+
+
 def place(where, p50, kernel):
     """A single stream whose median is given, in a process whose kernel took so long."""
     here = Conditions("m", "v", 1, "single_stream", 1, 0, 5, "off", "lean", "core 0", 0.1, where, calibration_ms=kernel)

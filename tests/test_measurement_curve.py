@@ -53,6 +53,24 @@ def test_what_is_no_line_is_said_to_be_none():
     assert "read the curve, not the law" in law.sentence()
 
 
+@pytest.mark.parametrize(("fixed", "per_row"), [(2.0, 0.0), (0.0, 0.01)])
+@pytest.mark.parametrize("sizes", [SIZES, (1, 2, 4)])
+def test_a_number_that_is_not_there_has_an_interval_from_zero(fixed, per_row, sizes):
+    """Calls that all take alike, or only as long as their rows, have a law too: of 100 draws 90 or more hold both numbers."""
+    laws = [fit_batch_law("flat", calls("flat", fixed, per_row, seed=s, sizes=sizes)) for s in range(100)]
+    for planted, found in ((fixed, [law.fixed_ms for law in laws]), (per_row, [law.per_row_ms for law in laws])):
+        assert sum(i.low <= planted <= i.high for i in found) >= 90
+        assert all(0 <= i.low <= i.value <= i.high < math.inf for i in found)
+    assert all(law.fits and "nan" not in law.sentence() for law in laws)
+
+
+def test_calls_without_any_noise_have_a_law():
+    """A curve that is flat to the last digit explains no variance, for there is none; the sentence does not say so."""
+    law = fit_batch_law("flat", calls("flat", 2.0, 0.0, noise=0.0))
+    assert (law.fixed_ms.value, law.per_row_ms.value) == (pytest.approx(2.0), pytest.approx(0.0, abs=1e-9))
+    assert law.sentence().endswith("the law is off by at most 0 %.")
+
+
 def test_two_sizes_are_too_few():
     """Two numbers fit any two points."""
     with pytest.raises(InputError, match="at least three sizes"):

@@ -236,6 +236,26 @@ def test_a_rate_is_judged_by_early_stopping(n, over, outcome):
     assert (trial.outcome, trial.over, trial.n) == (outcome, over, n)
 
 
+def test_a_limit_that_only_the_end_of_the_run_kept_is_not_met():
+    """Served in 1 ms: 900 queries a second may meet the limit; at 1,000 the queue grows, and a short run shows nothing."""
+    assert load.judge_rate(made_up([1.0] * 700, rate=900.0), 99, 5.0).outcome == "met"
+    assert load.judge_rate(made_up([1.0] * 700, rate=1000.0), 99, 5.0).outcome == "undecided"
+    assert load.judge_rate(made_up([9.0] * 700, rate=1000.0), 99, 5.0).outcome == "missed"
+
+
+def test_the_rate_of_the_traffic_is_tried_though_it_is_too_much(job):
+    """2,000 a second of what takes 2 ms each: the queue is seen to grow, the limit is missed, and lower rates follow."""
+    asked = load.Load(scenario=server(1), min_count=100)
+    found = load.find_highest_rate(
+        job, percentile=99, limit_ms=12, load=asked, predict=lambda _: 50, first=2000, trials=2, probe=20
+    )
+    assert [t.rate_per_s for t in found.trials] == [2000, 50]
+    assert found.trials[0].outcome == "missed"
+    assert found.runs[0].overloaded
+    assert not found.runs[1].overloaded
+    assert found.trials[0].p50_ms > 50  # the fiftieth waits for 49 before it, and has been due for 25 ms
+
+
 def test_a_run_that_lasted_too_long_is_missed():
     """However fast what was answered was: the others were not answered at all, and count as beyond the limit."""
     trial = load.judge_rate(made_up([1.0] * 500, planned=700), 99, 5.0)
@@ -252,6 +272,11 @@ def test_the_highest_rate_is_below_every_rate_that_was_not_met():
     found = load.RateSearch(99, 5.0, (trial(100, "met"), trial(200, "missed"), trial(300, "met")), ())
     assert (found.highest, found.lowest_not_met) == (100, 200)
     assert found.sentence("vote") == "vote keeps p99 under 5 ms at 100 queries/s, and misses it at 200."
+    broken = load.RateSearch(99, 5.0, (trial(100, "met"),), (), "the serving process was ended by SIGKILL")
+    assert broken.highest == 100
+    assert broken.sentence("vote") == (
+        "vote keeps p99 under 5 ms at 100 queries/s; the search ended there, because the serving process was ended by SIGKILL."
+    )
     nothing = load.RateSearch(99, 5.0, (trial(100, "undecided"),), ())
     assert nothing.sentence("vote") == "vote was not shown to keep p99 under 5 ms at 100 queries/s, the lowest rate tried."
 

@@ -24,12 +24,14 @@ from shipworthy.experiments.workbench import Unit, Workbench, nan_for_null, writ
 from shipworthy.records import QUANTITIES, Floats, LoadPlan, Measurement, RecipeFinding, Record, Scenario, Study, Told
 
 if TYPE_CHECKING:
-    from shipworthy.measurement import BatchLaw, LoadJob
+    from shipworthy.measurement import BatchLaw, LoadJob, LoadRun, RateTrial
 
 Work = Callable[[Path], None]
 TRAINING_ROWS = 10_000
 """Rows that AutoGluon's recipe takes at most from those that were trained on."""
 PORTABLE_QUERIES = 200
+SHARE_OF_LIMIT = 0.8
+"""Of a process's time limit that its calls may take in all; the rest is for importing, loading and warming up."""
 FEW_CALLS = 1.1
 """Medians of a few calls of many rows are no better known than this, however quiet single queries were."""
 UNKNOWN_FLOOR = 1.25
@@ -191,7 +193,8 @@ def _work(bench: Workbench, arm: Arm, unit: Unit, plan: LoadPlan, rate_per_s: fl
         from shipworthy.measurement.machine import usable_cores
 
         job, counts = _job(bench, arm, unit), range(1, len(usable_cores()) + 1)
-        few = replace(plan, curve_batch_sizes=(1, 64, max(plan.curve_batch_sizes)), curve_rows=max(1, plan.curve_rows // 2))
+        sizes = tuple({1, 64, max(plan.curve_batch_sizes)})
+        few = replace(plan, curve_batch_sizes=sizes, curve_rows=max(1, plan.curve_rows // 2))
         _keep(folder, [m for n in counts for m in _curve(replace(job, threads=n), few)])
 
     def rates(folder: Path) -> None:
@@ -223,7 +226,8 @@ def _curve(job: LoadJob, plan: LoadPlan) -> list[Measurement]:
         Load(
             scenario=Scenario(name="single_stream" if size == 1 else "multi_stream", batch_size=size),
             min_count=plan.calls(size),
-            max_duration_s=job.time_limit_s,
+            # Fewer calls of a slow size are worth more than none: the process itself is stopped at its limit.
+            max_duration_s=SHARE_OF_LIMIT * job.time_limit_s / len(plan.curve_batch_sizes),
         )
         for size in sorted(plan.curve_batch_sizes)
     ]
@@ -260,8 +264,17 @@ def _rates(folder: Path, job: LoadJob, plan: LoadPlan, rate_per_s: float) -> Non
     facts = {"highest": found.highest, "lowest_not_met": found.lowest_not_met, "failure": found.failure}
     facts |= {"sentence": found.sentence(job.candidate), "trials": [asdict(t) for t in found.trials]}
     write_json(folder / "rates.json", facts)
-    at_traffic = [r for r in found.runs if r.load.scenario.rate_per_s == rate_per_s]
-    _keep(folder, [m for r in at_traffic for m in (r.latency(), r.throughput())])
+    at_traffic = [(r, t) for r, t in zip(found.runs, found.trials, strict=True) if t.rate_per_s == rate_per_s]
+    _keep(folder, [m for r, t in at_traffic for m in _at_traffic(r, t)])
+
+
+def _at_traffic(run: LoadRun, trial: RateTrial) -> list[Measurement]:
+    """Latency and throughput of a run at the rate of the traffic; no values where only its end kept its queue short."""
+    measured = [run.latency(), run.throughput()]
+    if not (run.overloaded and trial.outcome == "undecided"):
+        return measured
+    rates = f"{trial.rate_per_s:,.0f} queries arrive in a second and {1000 / float(run.service_ms.mean()):,.0f} can be answered"
+    return [replace(m, values=(), round_index=(), failure=f"{rates}, so the queue grows as long as they do") for m in measured]
 
 
 def _with_all_imports(job: LoadJob, arm: Arm) -> list[Measurement]:
@@ -325,7 +338,8 @@ def _portability(job: LoadJob) -> list[Measurement]:
     from shipworthy.measurement import Load, run_loads
     from shipworthy.measurement.machine import least_busy_cores, usable_cores
 
-    load = Load(scenario=Scenario(name="single_stream"), min_count=PORTABLE_QUERIES, max_duration_s=job.time_limit_s)
+    single = Scenario(name="single_stream")
+    load = Load(scenario=single, min_count=PORTABLE_QUERIES, max_duration_s=SHARE_OF_LIMIT * job.time_limit_s)
     found = []
 
     def time(where: str, *, round_index: int, threads: int = 1) -> None:
@@ -396,7 +410,6 @@ def under_load(
     UnderLoad
     """
     from shipworthy import measurement
-    from shipworthy.measurement.machine import usable_cores
 
     units = units_under_load(bench, arm, names, plan, rate_per_s)
     missing = [f"{u.title} was not made." for u in units if not bench.done(u) and u.name not in bench.left_out().units]
@@ -417,8 +430,6 @@ def under_load(
     told = of_kind("recipes")
     rows, findings = measurement.compare_told(told, truth, measurement.noise_floor(truth)) if told else ((), ())
     searches = {u.candidate: bench.read(u, "rates.json") for u in units if u.kind == "rates" and bench.done(u)}
-    cores = len(usable_cores())
-    threads = [s for n in names for found in read.get(("threads", n), []) for s in measurement.thread_sentences(n, found, cores)]
     portable = of_kind("portability")
     return UnderLoad(
         dataset=arm.dataset,
@@ -431,7 +442,7 @@ def under_load(
         laws=tuple(_law_row(law) for law in laws),
         overtakings=tuple(c.sentence() for c in crossings),
         ranking=measurement.ranking_sentence(medians, max(floor, FEW_CALLS) if math.isfinite(floor) else UNKNOWN_FLOOR),
-        threads=tuple(threads),
+        threads=tuple(_said_of_threads(names, of_kind("threads"))),
         rates=tuple({"candidate": n, **trial} for n, found in searches.items() for trial in nan_for_null(found["trials"])),
         highest=tuple(_highest_row(n, nan_for_null(found)) for n, found in searches.items()),
         told=tuple(rows),
@@ -441,6 +452,16 @@ def under_load(
         imports=tuple({"candidate": m.candidate, "full_memory_mib": float(np.mean(m.values))} for m in of_kind("imports")),
         missing=tuple(missing),
     )
+
+
+def _said_of_threads(names: Sequence[str], measured: Sequence[Measurement]) -> list[str]:
+    """What threads do to each candidate; the most that were tried are all cores of the machine that it was measured on."""
+    from shipworthy.measurement import thread_sentences
+
+    most = max((m.conditions.threads for m in measured), default=0)
+    if most == 1:
+        return ["The machine lets a process use one core, so what more threads do could not be measured."]
+    return [s for name in names for s in thread_sentences(name, measured, most)]
 
 
 def _law_row(law: BatchLaw) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def _modules_in(artefact: Path, roots: frozenset[str] = ALLOWED_ROOTS) -> tuple[
     try:
         with zipfile.ZipFile(artefact) as archive:
             todo: list[Any] = [json.loads(archive.read("schema.json"))]
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile):
+    except (OSError, KeyError, ValueError, RecursionError, zipfile.BadZipFile):
         return ()  # the child will fail to load it and say why
     found = set()
     while todo:
@@ -208,7 +208,7 @@ def read_report(path: Path) -> tuple[dict[Key, tuple[float, ...]], dict[str, Any
                 values[key] = tuple(float(v) for v in row["values"])
             else:
                 facts.update(row)
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
             return values, facts, f"wrote something that is no report in line {number}"
     return values, facts, ""
 

@@ -36,8 +36,8 @@ class BatchLaw:
         The factor, at least 1, by which the law misses the median of the size where it is worst.
     sizes : tuple of int
         Batch sizes that were fitted.
-    logs, covariance : ndarray of float64, shape (2,) and (2, 2)
-        Logarithms of the two numbers as they were fitted, and their covariance.
+    covariance : ndarray of float64, shape (2, 2)
+        Of the two numbers as they were fitted.
     """
 
     candidate: str
@@ -46,7 +46,6 @@ class BatchLaw:
     r2: float
     worst: float
     sizes: tuple[int, ...]
-    logs: Floats
     covariance: Floats
 
     @property
@@ -67,8 +66,9 @@ class BatchLaw:
         )
         if not self.fits:
             return f"{text}, but the law misses by up to {self.worst:.2g} times: read the curve, not the law."
-        off, explained = f"{100 * (self.worst - 1):.0f} %", f"{100 * self.r2:.1f} %"
-        return f"{text}; the law is off by at most {off} and explains {explained} of the variance."
+        off = f"{100 * (self.worst - 1):.0f} %"
+        explained = "" if math.isnan(self.r2) else f" and explains {100 * self.r2:.1f} % of the variance"
+        return f"{text}; the law is off by at most {off}{explained}."
 
 
 def _medians(measurements: Sequence[Measurement]) -> list[tuple[int, float]]:
@@ -89,11 +89,13 @@ def fit_batch_law(candidate: str, measurements: Sequence[Measurement], confidenc
     measurements : sequence of Measurement
         Latencies of at least three batch sizes, of this candidate.
     confidence : float
-        Of the intervals of the two numbers: Student's, on the logarithms.
+        Of the intervals of the two numbers: Student's, cut off at 0.
 
     Returns
     -------
     BatchLaw
+        Neither number is below 0. One that the sizes do not show, as the cost per row where all calls take alike, is 0 or
+        nearly so, and its interval says up to how much it could be.
 
     Raises
     ------
@@ -107,25 +109,34 @@ def fit_batch_law(candidate: str, measurements: Sequence[Measurement], confidenc
     if len(sizes) < 3:
         raise InputError(f"batch_sizes: the law of a batch needs at least three sizes, and {candidate} has {len(sizes)}")
     rows = np.array([size for size, _ in points], dtype=float)
-    taken = np.log([ms for _, ms in points])
-
-    def law(x: Floats, fixed: float, per_row: float) -> Floats:
-        value: Floats = np.logaddexp(fixed, per_row + np.log(x))
-        return value
-
-    smallest, largest = float(np.exp(taken[0])), float(np.exp(taken[-1]))
-    first = (math.log(smallest), math.log(max(largest - smallest, 0.01 * largest) / rows[-1]))
-    logs, covariance = optimize.curve_fit(law, rows, taken, p0=first, maxfev=10_000)
-    left = taken - law(rows, *logs)
-    spread = float(((taken - taken.mean()) ** 2).sum())
-    half = float(stats.t.ppf((1 + confidence) / 2, max(1, len(taken) - 2))) * np.sqrt(np.diag(covariance))
+    taken = np.array([ms for _, ms in points])
+    parts = np.column_stack([np.ones_like(rows), rows])
+    # The share by which a call is missed is nearly the logarithm, and linear: a first guess that is never below 0.
+    first, _ = optimize.nnls(parts / taken[:, None], np.ones_like(taken))
+    scale = np.array([taken.max(), taken.max() / rows.max()])
+    found = optimize.least_squares(
+        lambda x: np.log(parts @ (x * scale)) - np.log(taken),
+        first / scale,
+        jac=lambda x: parts * scale / (parts @ (x * scale))[:, None],
+        bounds=(0, np.inf),
+        xtol=1e-12,
+        ftol=1e-12,
+    )
+    fitted = np.where(found.x > 1e-9, found.x, 0.0) * scale  # the search comes near its bound and not to it
+    left = np.log(taken) - np.log(parts @ fitted)
+    # In the two numbers themselves, not in their logarithms: a number that is 0 has no logarithm, and an error none the less.
+    slopes = parts / (parts @ fitted)[:, None]
+    freedom = max(1, len(taken) - 2)
+    covariance = float((left**2).sum()) / freedom * np.linalg.inv(slopes.T @ slopes)
+    half = float(stats.t.ppf((1 + confidence) / 2, freedom)) * np.sqrt(np.diag(covariance))
     how = f"least squares of logarithms over {len(taken)} medians of {len(sizes)} batch sizes"
     fixed, per_row = (
-        Interval(math.exp(v), math.exp(v - h), math.exp(v + h), confidence, how) for v, h in zip(logs, half, strict=True)
+        Interval(float(v), max(0.0, float(v - h)), float(v + h), confidence, how) for v, h in zip(fitted, half, strict=True)
     )
     by_size = [abs(float(np.mean(left[rows == size]))) for size in sizes]
-    r2 = 1 - float((left**2).sum()) / spread if spread > 0 else math.nan
-    return BatchLaw(candidate, fixed, per_row, r2, math.exp(max(by_size)), sizes, logs, covariance)
+    spread = float(((np.log(taken) - np.log(taken).mean()) ** 2).sum())
+    r2 = 1 - float((left**2).sum()) / spread if spread > 1e-12 else math.nan
+    return BatchLaw(candidate, fixed, per_row, r2, math.exp(max(by_size)), sizes, covariance)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,12 +176,13 @@ def overtakings(laws: Sequence[BatchLaw], *, rng: np.random.Generator, confidenc
     for i, one in enumerate(fitting):
         for other in fitting[i + 1 :]:
             small, large = sorted((one, other), key=lambda law: law.fixed_ms.value)
-            at = _crossing(np.exp(small.logs)[None, :], *np.exp(large.logs))[0]
+            at = _crossing(_numbers(small)[None, :], *_numbers(large))[0]
             reach = min(small.sizes[-1], large.sizes[-1])
             if not 1 < at <= reach:
                 continue
-            drawn_small = np.exp(rng.multivariate_normal(small.logs, small.covariance, DRAWS))
-            drawn_large = np.exp(rng.multivariate_normal(large.logs, large.covariance, DRAWS))
+            drawn_small, drawn_large = (
+                np.maximum(0.0, rng.multivariate_normal(_numbers(law), law.covariance, DRAWS)) for law in (small, large)
+            )
             crossings = _crossing(drawn_small, drawn_large[:, 0], drawn_large[:, 1])
             usable = crossings[np.isfinite(crossings) & (crossings > 0)]
             if len(usable) < confidence * DRAWS:
@@ -181,6 +193,11 @@ def overtakings(laws: Sequence[BatchLaw], *, rng: np.random.Generator, confidenc
                 Overtaking(small.candidate, large.candidate, Interval(float(at), float(low), float(high), confidence, how))
             )
     return sorted(found, key=lambda o: o.rows.value)
+
+
+def _numbers(law: BatchLaw) -> Floats:
+    """Fixed cost and cost per row."""
+    return np.array([law.fixed_ms.value, law.per_row_ms.value])
 
 
 def _crossing(small: Floats, fixed: float | Floats, per_row: float | Floats) -> Floats:

@@ -29,7 +29,7 @@ CONFIDENCE = 0.99
 NEAR = 1.1
 """Two rates that differ by less are one answer: the search ends."""
 CERTAIN_OVERLOAD = 0.98
-"""No queue is stable at a utilisation of 1; the search begins below it."""
+"""No queue is stable at a utilisation of 1; the search stays below it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +129,11 @@ class LoadRun:
         free = np.concatenate(([0.0], self.complete_ms[:-1]))
         idle = self.due_ms >= free
         return float(np.percentile((self.begun_ms - self.due_ms)[idle], 99)) if idle.any() else 0.0
+
+    @property
+    def overloaded(self) -> bool:
+        """Whether queries are due as fast as they are answered, or faster: no queue is stable then, however short the run."""
+        return self.load.scenario.rate_per_s * float(self.service_ms.sum()) >= 1000 * CERTAIN_OVERLOAD * self.n > 0
 
     @property
     def utilisation(self) -> float:
@@ -264,7 +269,7 @@ class RateSearch:
     runs : tuple of LoadRun
         The raw moments of each trial.
     failure : str
-        Why nothing was found, in a sentence; empty otherwise.
+        Why the search ended before its end, in a sentence; empty otherwise.
     """
 
     percentile: float
@@ -287,12 +292,14 @@ class RateSearch:
     def sentence(self, candidate: str) -> str:
         """What was found, in words."""
         limit = f"p{self.percentile:g} under {self.limit_ms:g} ms"
-        if self.failure:
+        if self.failure and not self.highest:
             return f"{candidate}: no rate was found, because {self.failure}."
         if not self.highest:
             lowest = _rate(self.lowest_not_met)
             return f"{candidate} was not shown to keep {limit} at {lowest} queries/s, the lowest rate tried."
         text = f"{candidate} keeps {limit} at {_rate(self.highest)} queries/s"
+        if self.failure:
+            return f"{text}; the search ended there, because {self.failure}."
         if self.lowest_not_met == float("inf"):
             return f"{text}, the highest rate tried."
         worst = min((t for t in self.trials if t.outcome != "met"), key=lambda t: t.rate_per_s)
@@ -308,7 +315,8 @@ def _rate(per_s: float) -> str:
 def judge_rate(run: LoadRun, percentile: float, limit_ms: float) -> RateTrial:
     """What one run in the server scenario says of a limit, by LoadGen's early stopping.
 
-    A run that lasted too long to be whole is *missed*: its queue grew faster than it was served. Latencies in a queue come in
+    A run that lasted too long to be whole is *missed*: its queue grew faster than it was served. One that kept the limit only
+    because it ended before its queue had grown is *undecided*. Latencies in a queue come in
     clumps, so the counts say a little more than they should; LoadGen's do too.
     """
     latency = run.latency()
@@ -317,6 +325,8 @@ def judge_rate(run: LoadRun, percentile: float, limit_ms: float) -> RateTrial:
     outcome: RequirementOutcome = "met" if bound.high <= limit_ms else "missed" if bound.low > limit_ms else "undecided"
     if not run.whole:
         outcome = "missed"
+    elif outcome == "met" and run.overloaded:
+        outcome = "undecided"
     return RateTrial(
         rate_per_s=run.load.scenario.rate_per_s,
         n=run.n,
@@ -357,7 +367,8 @@ def find_highest_rate(
     predict : callable
         ``predict(service_ms) -> queries/s``: a guess, from service times in milliseconds. A bad one costs trials, not truth.
     first : float
-        A rate that is tried before all others, queries/s: the one that the service will really meet; 0 for none.
+        A rate that is tried before all others, queries/s: the one that the service will really meet, also where it is more than
+        can be answered, since that is what will happen; 0 for none.
     trials : int
     probe : int
         Queries of the single stream.
@@ -373,7 +384,7 @@ def find_highest_rate(
     capacity = 1000 / float(alone.service_ms.mean())
     highest = CERTAIN_OVERLOAD * capacity
     guess = min(max(predict(alone.service_ms), 0.02 * capacity), highest)
-    rate = min(first, highest) if first > 0 else guess
+    rate = first if first > 0 else guess
     tried: list[RateTrial] = []
     runs: list[LoadRun] = []
     failure = ""
