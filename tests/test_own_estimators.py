@@ -6,6 +6,7 @@ import json
 import math
 import re
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from sklearn.metrics import roc_auc_score
 from shipworthy import artefacts, cli, datasets, training
 from shipworthy.candidates import own as own_module
 from shipworthy.experiments.arms import make_arm
+from shipworthy.experiments.own_ensembles import Declared
 from shipworthy.experiments.own_estimators import candidate_in
 from shipworthy.experiments.workbench import Workbench
 from shipworthy.measurement import ServingJob, measure_round
@@ -184,7 +186,9 @@ def test_an_edit_makes_another_unit_and_is_imported_anew(folder, tmp_path):
     bench = Workbench(tmp_path, notify=lambda _: None)
 
     def unit(**more):
-        return bench.fit_unit(make_arm("breast_cancer", own=(described(folder, "Centroids", **more),)), "mine").identity
+        return bench.fit_unit(
+            make_arm("breast_cancer", declared=Declared(estimators=(described(folder, "Centroids", **more),))), "mine"
+        ).identity
 
     before = unit()
     assert unit() == before
@@ -297,9 +301,30 @@ def test_a_measuring_process_finds_what_the_module_imports_and_no_more(folder, t
         own=candidate.own,
     )
     measured = {m.quantity: m for m in measure_round(job) if m.conditions.batch_size <= 1}
-    assert trained.costs is COSTS
+    assert trained.candidate == "mine"
     assert [m.failure for m in measured.values() if m.failure] == []
     assert len(measured["latency_ms"].values) == 20
+
+
+def test_the_example_of_the_readme_works(tmp_path):
+    """README.md's module and entry, as they stand there, make a study that is admitted and a candidate that learns."""
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    section = readme.partition("### Your own estimator")[2].partition("\n## ")[0]
+    (code,), (entry,) = (re.findall(rf"^```{kind}\n(.*?)^```", section, re.MULTILINE | re.DOTALL) for kind in ("python", "yaml"))
+    (tmp_path / "models.py").write_text(code)
+    whole = STUDY.format(candidate="HERE").replace("candidates:\n  - prior\n  - HERE\n", entry)
+    (tmp_path / "own.yaml").write_text(whole)
+    try:
+        study = read_study(str(tmp_path / "own.yaml"))
+        assert study.candidates == ("prior", "soft_vote", "mine")
+        data = datasets.load("breast_cancer", max_train_rows=200)
+        candidate = candidate_in("mine", study.estimators)
+        trained = training.fit(candidate, data, folder=tmp_path, random_state=3, search_trials=1, meter=meter)
+        assert roc_auc_score(trained.predictions.test_y, trained.predictions.test[:, 1]) > 0.9
+        assert artefacts.load(tmp_path / training.ARTEFACT)[-1].get_params()["alpha"] == 0.001
+    finally:
+        sys.modules.pop("models", None)
+        sys.path[:] = [p for p in sys.path if p != str(tmp_path)]
 
 
 @pytest.mark.study
@@ -307,6 +332,7 @@ def test_a_study_goes_on_past_what_cannot_be_fitted_or_saved(folder):
     """The good one is trained, measured and scored; the others are reasons in the report, each with what it said."""
     own = '"my_models:Centroids"\n  - "my_models:Stubborn"\n  - "my_models:Unsaveable"'
     outcome = run_study(str(write(folder, own)), outputs=folder / "out", workers=1)
+    assert [f.partition(".ipynb")[0] for f in outcome.failed] == ["01_train_single_models"]
     missing = " ".join(outcome.run.assessment().missing)
     assert re.search(r"train Stubborn on breast_cancer, seed 0 failed: .*RuntimeError: I will not learn this", missing)
     assert re.search(r"train Unsaveable on .*saving it failed: ", missing)

@@ -48,7 +48,7 @@ TRUSTED = (
 """Full names of the types that an artefact may hold beyond those that skops trusts by default."""
 
 
-def save(estimator: Estimator, path: Path, *, own: str = "") -> None:
+def save(estimator: Estimator, path: Path, own: str = "") -> None:
     """Write a fitted estimator: whole or not at all.
 
     Parameters
@@ -95,7 +95,7 @@ def _of_own(name: str, own: str) -> bool:
     return bool(own) and name.startswith(f"{own}.")
 
 
-def load(path: Path, *, own: str = "") -> Estimator:
+def load(path: Path, own: str = "") -> Estimator:
     """Read an estimator that :func:`save` wrote.
 
     Parameters

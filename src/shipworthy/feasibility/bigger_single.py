@@ -76,13 +76,13 @@ def bigger_single(
 def _sentence(bigger: str, ensemble: str, share: Interval, gain: Interval, study: Study) -> str:
     metric, margin = QUANTITIES[study.metric].label, study.smallest_useful_gain
     if math.isnan(share.value):
-        time = f"how much of {ensemble}'s p50 latency {bigger} takes was not measured"
+        time = f"How much of {ensemble}'s p50 latency {bigger} takes was not measured"
     elif math.isfinite(share.high) and share.low > 0:
         time = f"{bigger} takes {share.value:.2f} [{share.low:.2f}, {share.high:.2f}] of {ensemble}'s p50 latency"
     else:
         time = f"{bigger} takes {share.value:.2f} of {ensemble}'s p50 latency, give or take a noise that is not known"
     if math.isnan(gain.low):
-        return f"{time[0].upper()}{time[1:]}; its {metric} against it has no interval ({gain.how})."
+        return f"{time}; its {metric} against it has no interval ({gain.how})."
     side = "better" if gain.value >= 0 else "worse"
     score = f"its {metric} is {abs(gain.value):.4f} {side} [{gain.low:+.4f}, {gain.high:+.4f}]"
     if gain.high < margin and gain.low > -margin:
@@ -93,4 +93,4 @@ def _sentence(bigger: str, ensemble: str, share: Interval, gain: Interval, study
         worth = "the ensemble earns a useful gain over it"
     else:
         worth = f"whether that is a useful difference ({margin:g}) cannot be told"
-    return f"{time[0].upper()}{time[1:]}, and {score}: {worth}."
+    return f"{time}, and {score}: {worth}."
