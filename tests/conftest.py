@@ -5,7 +5,11 @@ Hypothesis repeats itself, and never judges by the clock of a busy machine.
 
 from __future__ import annotations
 
+import os
 import signal
+
+# Before scikit-learn is imported: what has no n_jobs would share the cores of a busy machine with whatever else runs, and wait.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest

@@ -321,6 +321,29 @@ def test_days_are_never_parted_by_a_search_on_flights():
             assert len(learn) + len(judge) == len(places)
 
 
+@pytest.mark.parametrize("dataset", ["breast_cancer", "diamonds"])
+def test_a_larger_single_stops_by_training_rows_that_belong_to_nobody_else(dataset, tmp_path):
+    """One of the data set's folds chooses the number of trees, the best of those tried; all rows fit it, and it is on record."""
+    data = datasets.load(dataset, max_train_rows=300, max_test_rows=60)
+    candidate = candidates.get("xgboost_large")
+    trained = fit(candidate, data, tmp_path)
+    trials, best = trained.notes["trials"], trained.notes["best"]["n_estimators"]
+    assert max(trials, key=lambda t: t["score"])["n_estimators"] == best <= 2000
+    assert trained.notes["inner_folds"]["final fit"].startswith("3, made of 5 folds")
+    shipped = artefacts.load(tmp_path / "artefact.skops")
+    assert shipped[-1].get_booster().num_boosted_rounds() == best
+    assert "early_stopping_rounds" not in {k for k, v in shipped[-1].get_params().items() if v is not None}
+    # By hand: the fold of the data set with the fewest rows that is one inner fold, as XGBoost itself stops on it.
+    search, _ = fitting._with_inner_folds(
+        candidate.build(Ingredients(data.task, data.numeric, data.categorical, 0)), data, np.arange(len(data.split.train))
+    )
+    X, y = data.X.iloc[data.split.train], data.y[data.split.train]
+    held_out = min((h for _, h in search.cv.split()), key=len)
+    assert set(data.split.fold[held_out]) == {2}
+    assert search.fit(X, y).n_held_out_ == len(held_out)
+    assert search.best_params_["model__n_estimators"] >= 1
+
+
 def test_a_search_without_folds_to_use_keeps_its_own_and_says_so(monkeypatch, tmp_path):
     """With two outer folds one is left out of fold: the search's own folds stay there, and the notes tell."""
     monkeypatch.setattr(artefacts, "save", lambda *_: None)

@@ -1,7 +1,8 @@
 """Saves and loads deployables without executing what a file says.
 
 The format is skops': a zip of JSON and arrays. Loading builds objects of the types named in :data:`TRUSTED`, and of those that
-skops itself trusts (scikit-learn's estimators, NumPy's types, plain Python), and refuses the file if it names any other.
+skops itself trusts (scikit-learn's estimators, NumPy's types, plain Python), and refuses the file if it names any other. Types of
+a module of the user's own are trusted where the user's study names that module: they run its code anyway.
 What that cannot promise: skops checks types, not contents, so a forged tree may still point outside its arrays and crash the
 process that asks it for an answer. Load artefacts of your own runs, or of people whose code you would run.
 
@@ -21,9 +22,19 @@ from shipworthy.records import Estimator, InputError
 SUFFIX = ".skops"
 TRUSTED = (
     "numpy.dtype",
+    "sklearn.calibration._CalibratedClassifier",
+    "sklearn.calibration._SigmoidCalibration",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.metrics._dist_metrics.EuclideanDistance64",
+    "sklearn.neighbors._kd_tree.KDTree",
+    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
     "sklearn.tree._tree.Tree",
+    "shipworthy.deployables.EmptyColumnFiller",
+    "shipworthy.deployables.GlassBoxClassifier",
+    "shipworthy.deployables.GlassBoxRegressor",
     "shipworthy.deployables.NumberCaster",
     "shipworthy.deployables.QueryEncoder",
+    "shipworthy.deployables.TableBuilder",
     "sklearn.utils._bunch.Bunch",
     "xgboost.core.Booster",
     "xgboost.sklearn.XGBClassifier",
@@ -32,7 +43,7 @@ TRUSTED = (
 """Full names of the types that an artefact may hold beyond those that skops trusts by default."""
 
 
-def save(estimator: Estimator, path: Path) -> None:
+def save(estimator: Estimator, path: Path, own: str = "") -> None:
     """Write a fitted estimator: whole or not at all.
 
     Parameters
@@ -40,6 +51,8 @@ def save(estimator: Estimator, path: Path) -> None:
     estimator : Estimator
     path : Path
         Ends in ``.skops``; its folder exists.
+    own : str
+        First name of a module of the user's own, whose types are trusted because their study names it.
 
     Raises
     ------
@@ -58,7 +71,7 @@ def save(estimator: Estimator, path: Path) -> None:
             skops.io.dump(estimator, beside, compression=zipfile.ZIP_DEFLATED)
         except UnsupportedTypeException as error:
             raise InputError(f"{type(estimator).__name__} cannot be saved as an artefact: {error}") from error
-        if foreign := _foreign(beside):
+        if foreign := _foreign(beside, own):
             raise InputError(
                 f"{type(estimator).__name__} cannot be saved as an artefact: it holds {foreign[0]}, which is not trusted"
             )
@@ -67,18 +80,24 @@ def save(estimator: Estimator, path: Path) -> None:
         beside.unlink(missing_ok=True)
 
 
-def _foreign(path: Path) -> list[str]:
+def _foreign(path: Path, own: str) -> list[str]:
     import skops.io
 
-    return [name for name in skops.io.get_untrusted_types(file=path) if name not in TRUSTED]
+    return [name for name in skops.io.get_untrusted_types(file=path) if name not in TRUSTED and not _of_own(name, own)]
 
 
-def load(path: Path) -> Estimator:
+def _of_own(name: str, own: str) -> bool:
+    return bool(own) and name.startswith(f"{own}.")
+
+
+def load(path: Path, own: str = "") -> Estimator:
     """Read an estimator that :func:`save` wrote.
 
     Parameters
     ----------
     path : Path
+    own : str
+        As it was given to :func:`save`: never read from the file, which cannot say what is to be trusted.
 
     Returns
     -------
@@ -94,9 +113,10 @@ def load(path: Path) -> Estimator:
     from skops.io.exceptions import UntrustedTypesFoundException
 
     try:
-        estimator: Any = skops.io.load(path, trusted=list(TRUSTED))
+        more = [name for name in skops.io.get_untrusted_types(file=path) if _of_own(name, own)] if own else []
+        estimator: Any = skops.io.load(path, trusted=[*TRUSTED, *more])
     except UntrustedTypesFoundException as error:
-        names = ", ".join(_foreign(path))
+        names = ", ".join(_foreign(path, own))
         raise InputError(
             f"{path} names types that are not trusted ({names}); train the candidate again with shipworthy"
         ) from error

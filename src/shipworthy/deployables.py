@@ -8,11 +8,12 @@ This module does *not* know which candidates exist, how they are trained, or how
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, TransformerMixin
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -149,6 +150,46 @@ class QueryEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         return np.array(self.columns, dtype=object)
 
 
+class TableBuilder(QueryEncoder, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # as above
+    """Turn raw queries, or rows of a DataFrame, into a DataFrame of the same types: floats, and text as ``object``.
+
+    The first step of an estimator of somebody's own that prepares its columns itself. It alone needs pandas.
+
+    Parameters
+    ----------
+    columns, numeric
+        As of :class:`QueryEncoder`.
+
+    Examples
+    --------
+    >>> TableBuilder(columns=("age", "job"), numeric=("age",)).transform([{"age": 41}]).dtypes.astype(str).to_dict()
+    {'age': 'float64', 'job': 'object'}
+    """
+
+    def transform(self, X: pd.DataFrame | Sequence[Mapping[str, Any]]) -> Any:
+        """Build the table.
+
+        Parameters
+        ----------
+        X : DataFrame or sequence of dict
+
+        Returns
+        -------
+        DataFrame, shape (n, n_columns)
+            A missing value is ``nan``.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As from :meth:`QueryEncoder.transform`.
+        """
+        import pandas as pd
+
+        cells = super().transform(X)
+        types = {name: "float64" if name in self.numeric else "object" for name in self.columns}
+        return pd.DataFrame({name: pd.Series(cells[:, i], dtype=types[name]) for i, name in enumerate(self.columns)})
+
+
 class NumberCaster(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[misc,call-arg]  # as above
     """Cast the numeric cells of an object array to a float type; nothing else.
 
@@ -194,3 +235,239 @@ class NumberCaster(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     def get_feature_names_out(self, input_features: Sequence[str]) -> NDArray[Any]:
         """Names of the columns, as they came."""
         return np.array(input_features, dtype=object)
+
+
+class EmptyColumnFiller(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[misc,call-arg]  # as above
+    """Put zeros into columns that held no value at all when it was fitted; all other cells stay as they are.
+
+    For models that find no bins in a column of nothing. They learn nothing of such a column, whatever it holds later.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.array([[1.0, float("nan")], [float("nan"), float("nan")]])
+    >>> EmptyColumnFiller().fit(X).transform(X)
+    array([[ 1.,  0.],
+           [nan,  0.]])
+    """
+
+    def fit(self, X: NDArray[Any], y: object = None) -> Self:  # noqa: ARG002 - scikit-learn's signature
+        """Note the columns without a value."""
+        self.n_features_in_ = X.shape[1]
+        self.empty_ = np.flatnonzero(np.isnan(X).all(axis=0))
+        return self
+
+    def transform(self, X: NDArray[Any]) -> NDArray[Any]:
+        """Fill them; without any, the array itself is handed on.
+
+        Parameters
+        ----------
+        X : ndarray of float, shape (n, n_columns)
+
+        Returns
+        -------
+        ndarray of float, shape (n, n_columns)
+        """
+        if not len(self.empty_):
+            return X
+        filled = X.copy()
+        filled[:, self.empty_] = 0
+        return filled
+
+    def get_feature_names_out(self, input_features: Sequence[str]) -> NDArray[Any]:
+        """Names of the columns, as they came."""
+        return np.array(input_features, dtype=object)
+
+
+class _GlassBox(BaseEstimator):  # type: ignore[misc]  # as above
+    """What the explainable boosting machines of both tasks share.
+
+    InterpretML fits them; what is kept is their tables, because that is all the model there is: the answer is the sum of one
+    cell of each. So an artefact holds plain arrays, and answering needs NumPy alone. The tables lie one after the other in flat
+    arrays, since an artefact describes every array apart.
+    """
+
+    def __init__(
+        self,
+        nominal: tuple[int, ...] = (),
+        *,
+        interactions: int = 5,
+        outer_bags: int = 2,
+        max_rounds: int = 1000,
+        n_jobs: int | None = 1,
+        random_state: int = 0,
+    ) -> None:
+        self.nominal = nominal
+        self.interactions = interactions
+        self.outer_bags = outer_bags
+        self.max_rounds = max_rounds
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+
+    def _settings(self, n_columns: int) -> dict[str, Any]:
+        nominal = frozenset(self.nominal)
+        types = ["nominal" if place in nominal else "continuous" for place in range(n_columns)]
+        names = ("interactions", "outer_bags", "max_rounds", "n_jobs", "random_state")
+        return {"feature_types": types, **{name: getattr(self, name) for name in names}}
+
+    def _fit(self, model: Any, X: NDArray[Any], y: NDArray[Any]) -> None:
+        with warnings.catch_warnings():
+            # Its plots would leave missing values out; a cell for them is kept here like any other.
+            warnings.filterwarnings("ignore", message="Missing values detected", category=UserWarning)
+            model.fit(EmptyColumnFiller().fit_transform(np.asarray(X, dtype=np.float64)), y)
+        self._keep(model)
+
+    def _keep(self, model: Any) -> None:
+        """Copy the tables of a fitted machine of InterpretML's."""
+        self.n_features_in_ = len(model.bins_)
+        self.intercept_ = np.atleast_1d(np.asarray(model.intercept_, dtype=np.float64))
+        nominal = frozenset(self.nominal)
+        edges: list[NDArray[Any]] = []
+        cells: list[NDArray[Any]] = []
+        for place, levels in enumerate(model.bins_):
+            for order in (0, 1):  # bins for the column alone, and those for pairs, which may be coarser
+                bins = levels[min(order, len(levels) - 1)]
+                if place in nominal:
+                    codes = sorted((float(name), cell) for name, cell in bins.items())
+                    edges.append(np.array([code for code, _ in codes], dtype=np.float64))
+                    cells.append(np.array([cell for _, cell in codes], dtype=np.int64))
+                else:
+                    edges.append(np.asarray(bins, dtype=np.float64))
+                    cells.append(np.arange(1, len(bins) + 1, dtype=np.int64))
+        self.edges_, self.cells_ = np.concatenate(edges), np.concatenate(cells)
+        self.edge_ends_ = np.cumsum([0, *map(len, edges)])
+        self.terms_ = np.array([(*term, -1)[:2] for term in model.term_features_], dtype=np.int64).reshape(-1, 2)
+        k = len(self.intercept_)
+        shapes = [
+            (*scores.shape, 1, 1)[:2] if places[1] >= 0 else (scores.shape[0], 1)
+            for scores, places in zip(model.term_scores_, self.terms_, strict=True)
+        ]
+        self.table_shapes_ = np.array(shapes, dtype=np.int64).reshape(-1, 2)
+        self.tables_ = np.concatenate([np.zeros((0, k)), *(np.reshape(scores, (-1, k)) for scores in model.term_scores_)])
+
+    def _cells(self, column: NDArray[np.float64], place: int, order: int, n_cells: int) -> NDArray[Any]:
+        """The cell of each value: 0 for a missing one, the last for a category that was never met."""
+        at = 2 * place + order
+        edges = self.edges_[self.edge_ends_[at] : self.edge_ends_[at + 1]]
+        if place not in self.nominal:
+            found = np.searchsorted(edges, column, side="right") + 1
+        elif len(edges):
+            near = np.minimum(np.searchsorted(edges, column), len(edges) - 1)
+            found = np.where(edges[near] == column, self.cells_[self.edge_ends_[at] + near], n_cells - 1)
+        else:
+            found = np.full(len(column), n_cells - 1)
+        found[np.isnan(column)] = 0
+        return found
+
+    def _terms(self, X: NDArray[Any]) -> Iterator[NDArray[np.float64]]:
+        """What each table adds to the score: for each, an array of shape (n, n_scores)."""
+        columns = np.ascontiguousarray(np.asarray(X, dtype=np.float64).T)
+        if len(columns) != self.n_features_in_:
+            raise ValueError(f"the glass box was fitted on {self.n_features_in_} columns and is given {len(columns)}")
+        start = 0
+        for (first, second), (height, width) in zip(self.terms_.tolist(), self.table_shapes_.tolist(), strict=True):
+            at = self._cells(columns[first], first, int(second >= 0), height)
+            if second >= 0:
+                at = at * width + self._cells(columns[second], second, 1, width)
+            yield self.tables_[start + at]
+            start += height * width
+
+    def _score(self, X: NDArray[Any]) -> NDArray[np.float64]:
+        score = np.tile(self.intercept_, (len(X), 1))
+        for added in self._terms(X):
+            score += added
+        return score
+
+    def contributions(self, X: NDArray[Any]) -> NDArray[np.float64]:
+        """What each term adds to each row's score: the whole reasoning, of which the answer is the sum.
+
+        Parameters
+        ----------
+        X : ndarray, shape (n, n_columns)
+
+        Returns
+        -------
+        ndarray of float64, shape (n, n_terms, n_scores)
+            In log-odds (one score for two classes, else one a class) or units of the target. ``terms_`` names the columns of each
+            term by their place, -1 where there is no second one; ``intercept_`` is added to the sum.
+        """
+        return np.stack(list(self._terms(X)), axis=1)
+
+
+class GlassBoxClassifier(ClassifierMixin, _GlassBox):  # type: ignore[misc]  # as above
+    """An explainable boosting machine [1]_: one table a column and a few a pair of columns, whose cells are added up.
+
+    Parameters
+    ----------
+    nominal : tuple of int
+        Places of the columns that hold codes of categories; all others hold numbers. Missing values are welcome.
+    interactions : int
+        Pairs of columns, at most, that get a table of their own.
+    outer_bags : int
+        Fits whose tables are averaged, each of which holds out other rows to know when to stop.
+    max_rounds : int
+        Passes over the columns, at most.
+    n_jobs : int or None
+    random_state : int
+
+    References
+    ----------
+    .. [1] Lou, Caruana, Gehrke and Hooker (2013), Accurate intelligible models with pairwise interactions; fitted by InterpretML.
+    """
+
+    def fit(self, X: NDArray[Any], y: NDArray[Any]) -> Self:
+        """Fit with InterpretML, and keep the tables.
+
+        Parameters
+        ----------
+        X : ndarray of float, shape (n, n_columns)
+        y : ndarray, shape (n,)
+
+        Returns
+        -------
+        GlassBoxClassifier
+        """
+        from interpret.glassbox import ExplainableBoostingClassifier
+
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        self._fit(ExplainableBoostingClassifier(**self._settings(X.shape[1])), X, codes)
+        return self
+
+    def predict_proba(self, X: NDArray[Any]) -> NDArray[np.float64]:
+        """Probabilities of the classes, shape (n, n_classes)."""
+        score = self._score(X)
+        if score.shape[1] == 1:
+            score = np.hstack([np.zeros_like(score), score])
+        odds = np.exp(score - score.max(axis=1, keepdims=True))
+        said: NDArray[np.float64] = odds / odds.sum(axis=1, keepdims=True)
+        return said
+
+    def predict(self, X: NDArray[Any]) -> NDArray[Any]:
+        """The likeliest class of each row, shape (n,)."""
+        likeliest: NDArray[Any] = self.classes_[self.predict_proba(X).argmax(axis=1)]
+        return likeliest
+
+
+class GlassBoxRegressor(RegressorMixin, _GlassBox):  # type: ignore[misc]  # as above
+    """The same for a number: its parameters are those of :class:`GlassBoxClassifier`."""
+
+    def fit(self, X: NDArray[Any], y: NDArray[Any]) -> Self:
+        """Fit with InterpretML, and keep the tables.
+
+        Parameters
+        ----------
+        X : ndarray of float, shape (n, n_columns)
+        y : ndarray of float, shape (n,)
+
+        Returns
+        -------
+        GlassBoxRegressor
+        """
+        from interpret.glassbox import ExplainableBoostingRegressor
+
+        self._fit(ExplainableBoostingRegressor(**self._settings(X.shape[1])), X, y)
+        return self
+
+    def predict(self, X: NDArray[Any]) -> NDArray[np.float64]:
+        """The number of each row, shape (n,)."""
+        return self._score(X)[:, 0]

@@ -28,6 +28,14 @@ def _random_forest(ingredients: Ingredients) -> Estimator:
     return for_trees(ingredients, model)
 
 
+def _extra_trees(ingredients: Ingredients) -> Estimator:
+    from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
+
+    trees = ExtraTreesRegressor if ingredients.task == "regression" else ExtraTreesClassifier
+    model = trees(n_estimators=100, min_samples_leaf=3, n_jobs=ingredients.n_jobs, random_state=ingredients.random_state)
+    return for_trees(ingredients, model)
+
+
 CANDIDATES = (
     Candidate(
         "decision_tree",
@@ -41,6 +49,13 @@ CANDIDATES = (
         "tree_ensemble",
         "The mean of 100 deep trees, each grown on a bootstrap of the rows.",
         _random_forest,
+        tasks=get_args(Task),
+    ),
+    Candidate(
+        "extra_trees",
+        "tree_ensemble",
+        "The mean of 100 deep trees on all rows, whose thresholds are drawn by chance: smoother than a forest, and larger.",
+        _extra_trees,
         tasks=get_args(Task),
     ),
 )

@@ -134,7 +134,9 @@ def trained_table(bench: Workbench, units: Sequence[tuple[Unit, Candidate]]) -> 
                 "test rows": len(trained.predictions.test_rows),
                 "fit CPU (s)": trained.costs.cpu_s,
                 "fit memory (MiB)": trained.costs.memory_mib,
-                "chosen settings": ", ".join(f"{k} {v:.3g}" for k, v in trained.notes.get("best", {}).items()),
+                "chosen settings": ", ".join(
+                    f"{k} {v:,}" if isinstance(v, int) else f"{k} {v:.3g}" for k, v in trained.notes.get("best", {}).items()
+                ),
             }
         )
     columns = ["candidate", "kind", "trained on rows", "test rows", "fit CPU (s)", "fit memory (MiB)", "chosen settings"]
