@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
+from shipworthy.experiments.own_estimators import candidate_in, own_estimators
 from shipworthy.experiments.own_files import own_file
-from shipworthy.records import DataFile, InputError, MeasuringPlan, Study, Task, TrainingPlan, digest
+from shipworthy.records import Candidate, DataFile, InputError, MeasuringPlan, OwnEstimator, Study, Task, TrainingPlan, digest
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -33,6 +34,8 @@ class Arm:
     level: str = ""
     source: DataFile | None = None
     """Somebody's own file, where ``dataset`` is the name given to one."""
+    own: tuple[OwnEstimator, ...] = ()
+    """Somebody's own estimators, which candidates may be the names of."""
 
     @property
     def rows(self) -> str | DataFile:
@@ -50,7 +53,17 @@ class Arm:
         pairs = zip(self.factor.split("; "), self.level.split("; "), strict=True)
         kept = [(f, v) for f, v in pairs if f in TRAINING_FIELDS]
         factor, level = "; ".join(f for f, _ in kept), "; ".join(v for _, v in kept)
-        return Arm(self.dataset, self.seed, self.training, factor=factor, level=level, source=self.source)
+        return Arm(self.dataset, self.seed, self.training, factor=factor, level=level, source=self.source, own=self.own)
+
+    def candidate(self, name: str) -> Candidate:
+        """The candidate of a name: one of the catalogue, or of somebody's own estimators.
+
+        Raises
+        ------
+        InputError
+            If there is none.
+        """
+        return candidate_in(name, self.own)
 
     @property
     def title(self) -> str:
@@ -68,6 +81,8 @@ def task_of(arm: Arm) -> Task:
 
 def members_in(arm: Arm, name: str) -> tuple[str, ...]:
     """The members of a candidate in the task of an arm; empty for what is no ensemble of models."""
+    if any(o.name == name for o in arm.own):
+        return ()
     from shipworthy import candidates
 
     return candidates.get(name).members_for(task_of(arm))
@@ -88,8 +103,8 @@ def members_of(arm: Arm, names: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(m for name in names for m in members_in(arm, name)))
 
 
-def check_candidate(name: str, task: Task, dataset: str) -> None:
-    """Refuse a candidate that cannot do a task.
+def check_candidate(name: str, task: Task, dataset: str, own: Sequence[OwnEstimator] = ()) -> None:
+    """Refuse a candidate that cannot do a task; ``own`` are the estimators that the study describes.
 
     Raises
     ------
@@ -98,7 +113,7 @@ def check_candidate(name: str, task: Task, dataset: str) -> None:
     """
     from shipworthy import candidates
 
-    if task not in candidates.get(name).tasks:
+    if task not in candidate_in(name, own).tasks:
         able = ", ".join(n for n in candidates.names() if task in candidates.get(n).tasks)
         raise InputError(f"{name} cannot do {task}, the task of {dataset}; these can: {able}")
 
@@ -180,6 +195,7 @@ def make_arm(
     source: DataFile | None = None,
     roles: Mapping[str, Sequence[str]] | None = None,
     run_folder: str = "",
+    own: tuple[OwnEstimator, ...] = (),
 ) -> Arm:
     """Check the parameters of a notebook and make the arm that they describe; nothing is loaded or fitted.
 
@@ -201,7 +217,9 @@ def make_arm(
     roles : mapping of str to sequence of str, optional
         Fields of :class:`~shipworthy.records.DataFile` for a path given as ``dataset``: ``{"target": ["late"]}``.
     run_folder : str
-        Folder of a study's run, whose files are known by name.
+        Folder of a study's run, whose files and own estimators are known by name.
+    own : tuple of OwnEstimator, optional
+        Somebody's own estimators, where no run folder tells of them.
 
     Returns
     -------
@@ -223,10 +241,13 @@ def make_arm(
     source = source or own_file(dataset, roles or {}, run_folder)
     if source is None:
         datasets.summary(dataset)
+    own = own or own_estimators(run_folder)
     for what, names in (("candidates", candidates), ("ensembles", ensembles)):
         if names is not None and (not isinstance(names, list | tuple) or not names):
             raise InputError(f"parameters: {what} must be a list of at least one name, such as [soft_vote], not {names!r}")
         for name in names or ():
+            if what == "candidates" and any(o.name == name for o in own):
+                continue
             if not catalogue.get(name).members and what == "ensembles":
                 raise InputError(f"parameters: {name} is no ensemble of models; name those that are, or train it as a candidate")
     if len(factor.split("; ")) != len(level.split("; ")):
@@ -234,7 +255,7 @@ def make_arm(
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**31:
         raise InputError(f"parameters: seed must be a whole number from 0 to 2147483647, not {seed!r}")
     plans = _plan(TrainingPlan, training or {}), _plan(MeasuringPlan, measuring or {})
-    return Arm(source.name if source else dataset, seed, *plans, factor, level, source)
+    return Arm(source.name if source else dataset, seed, *plans, factor, level, source, own)
 
 
 def arms_of(study: Study) -> list[Arm]:
@@ -265,6 +286,7 @@ def arms_of(study: Study) -> list[Arm]:
             factor=factor,
             level=level,
             source=files.get(dataset),
+            own=study.estimators,
         )
         arms.append(arm)
     return arms

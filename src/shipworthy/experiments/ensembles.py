@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shipworthy.experiments.arms import Arm, members_in
+from shipworthy.experiments.own_estimators import candidate_in
 from shipworthy.experiments.single_models import candidates_for, hand_over, train_single_models, trained_table
 from shipworthy.experiments.workbench import Workbench
 from shipworthy.records import Candidate, Costs, InputError, Trained
@@ -92,9 +93,7 @@ def ensure_trained(bench: Workbench, arm: Arm, names: Sequence[str]) -> list[Can
 
     In a study nothing is trained here: a candidate whose training failed is left out, and the report says so.
     """
-    from shipworthy import candidates
-
-    chosen = [candidates.get(name) for name in dict.fromkeys(names)]
+    chosen = [arm.candidate(name) for name in dict.fromkeys(names)]
     if not bench.in_study:
         train_single_models(bench, arm, names)
         build_ensembles(bench, arm, names)
@@ -129,14 +128,12 @@ def member_correlations(bench: Workbench, arm: Arm, names: Sequence[str]) -> pd.
     return pd.DataFrame(said).corr(method="spearman")
 
 
-def kinds(names: Sequence[str]) -> dict[str, str]:
-    """The kind of each candidate: single, tree_ensemble or ensemble.
+def kinds(names: Sequence[str], arm: Arm | None = None) -> dict[str, str]:
+    """The kind of each candidate: single, tree_ensemble or ensemble; an ``arm`` knows somebody's own estimators too.
 
     Examples
     --------
     >>> kinds(["xgboost", "stack"])
     {'xgboost': 'tree_ensemble', 'stack': 'ensemble'}
     """
-    from shipworthy import candidates
-
-    return {name: candidates.get(name).kind for name in names}
+    return {name: candidate_in(name, arm.own if arm else ()).kind for name in names}

@@ -157,12 +157,12 @@ class _Found:
 
 def _gather(bench: Workbench, study: Study, arms: Sequence[Arm]) -> _Found:
     """Evidence of every candidate that was trained and scored for each seed; what is missing of the others, in sentences."""
-    from shipworthy import artefacts, candidates, training
+    from shipworthy import artefacts, training
     from shipworthy.feasibility import Evidence
 
     found = _Found([], [], [])
     for name in study.candidates:
-        candidate = candidates.get(name)
+        candidate = arms[0].candidate(name)
         rows: list[dict[str, Any]] = []
         scores, resampled, shipped = [], [], []
         measurements: list[Measurement] = []
@@ -274,7 +274,7 @@ def _table(rows: Sequence[dict[str, Any]], study: Study) -> pd.DataFrame:
 
 def _put_under_load(bench: Workbench, study: Study, gathered: Mapping[tuple[str, str], _Found]) -> tuple[UnderLoad, ...]:
     """What was found under load; its records and latencies join the evidence of their data set and level."""
-    from shipworthy import artefacts, candidates, training
+    from shipworthy import artefacts, training
 
     loads = []
     for arm in loaded_arms(study):
@@ -291,7 +291,7 @@ def _put_under_load(bench: Workbench, study: Study, gathered: Mapping[tuple[str,
                 continue
             loaded = artefacts.fingerprint(Path(training.load(bench.part(bench.fit_unit(arm, m.candidate))).artefact))
             measured.append(replace(m, conditions=replace(m.conditions, artefact=loaded)))
-        records = load_records([place], measured, {name: candidates.get(name).kind for name in names})
+        records = load_records([place], measured, {name: arm.candidate(name).kind for name in names})
         found.rows += record_rows(records, arm)
         found.evidence[:] = [
             replace(

@@ -80,6 +80,7 @@ def _measure(bench: Workbench, arm: Arm, candidate: Candidate, round_index: int)
             plan=arm.measuring,
             seed=arm.seed,
             round_index=round_index,
+            own=candidate.own,
         )
         # The child loads the saved file: its fingerprint says later which artefact the limits were tested on.
         loaded = artefacts.fingerprint(job.artefact)

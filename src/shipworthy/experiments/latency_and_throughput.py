@@ -174,6 +174,7 @@ def _job(bench: Workbench, arm: Arm, unit: Unit) -> LoadJob:
         seed=arm.seed,
         round_index=max(0, unit.round_index),
         time_limit_s=arm.measuring.time_limit_s,
+        own=arm.candidate(unit.candidate).own,
     )
 
 
@@ -273,6 +274,7 @@ def _with_all_imports(job: LoadJob, arm: Arm) -> list[Measurement]:
         plan=plan,
         seed=job.seed,
         profile="full",
+        own=job.own,
     )
     return [replace(m, quantity="full_memory_mib") for m in measure_round(asked) if m.quantity == "memory_mib"]
 
@@ -294,6 +296,7 @@ def _recipes(folder: Path, bench: Workbench, arm: Arm, job: LoadJob) -> list[Mea
             threads=job.threads,
             time_limit_s=job.time_limit_s,
             seed=job.seed,
+            own=job.own,
         )
         return list(replay(asked))
     finally:

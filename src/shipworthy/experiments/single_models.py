@@ -27,11 +27,9 @@ def candidates_for(arm: Arm, dataset: Dataset, names: Sequence[str], *, ensemble
     InputError
         If a name is unknown, or a candidate cannot do the data set's task.
     """
-    from shipworthy import candidates
-
-    chosen = [candidates.get(name) for name in dict.fromkeys(names)]
+    chosen = [arm.candidate(name) for name in dict.fromkeys(names)]
     for candidate in chosen:
-        check_candidate(candidate.name, dataset.task, arm.dataset)
+        check_candidate(candidate.name, dataset.task, arm.dataset, arm.own)
     return [c for c in chosen if bool(c.members) == ensembles]
 
 

@@ -180,11 +180,13 @@ class Workbench:
     def fit_unit(self, arm: Arm, candidate: str) -> Unit:
         """The unit that trains a candidate, or assembles it from the units of its members."""
         from shipworthy import datasets
+        from shipworthy.candidates.own import source_digest
         from shipworthy.measurement.machine import library_versions
 
         members = tuple(self.fit_unit(arm, m).identity for m in members_in(arm, candidate))
         rows = (datasets.fingerprint(arm.rows), *astuple(arm.training), sorted(library_versions().items()))
-        return self._unit("assemble" if members else "train", arm.as_trained(), candidate, *rows, members)
+        own = tuple(source_digest(o) for o in arm.own if o.name == candidate)
+        return self._unit("assemble" if members else "train", arm.as_trained(), candidate, *rows, members, *own)
 
     def accuracy_unit(self, arm: Arm, candidate: str, metric: str, n_resamples: int, confidence: float) -> Unit:
         """The unit that scores a candidate, with intervals."""

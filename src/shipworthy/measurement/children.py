@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from shipworthy.measurement.machine import allowed_packages, library_versions, machine_fingerprint
-from shipworthy.records import Conditions
+from shipworthy.records import Conditions, OwnModule
 
 Key = tuple[str, str, int]
 """Quantity, scenario, batch size."""
@@ -32,7 +32,7 @@ ALLOWED_ROOTS = frozenset({"numpy", "scipy", "sklearn", "xgboost", "shipworthy"}
 """Only modules of these packages are imported because an artefact mentions them: an artefact must not choose what runs."""
 
 
-def _modules_in(artefact: Path) -> tuple[str, ...]:
+def _modules_in(artefact: Path, roots: frozenset[str] = ALLOWED_ROOTS) -> tuple[str, ...]:
     """Modules that a skops file mentions, of the allowed packages, read from its schema; empty if it cannot be read."""
     try:
         with zipfile.ZipFile(artefact) as archive:
@@ -47,10 +47,12 @@ def _modules_in(artefact: Path) -> tuple[str, ...]:
             todo.extend(node.values())
         elif isinstance(node, list):
             todo.extend(node)
-    return tuple(sorted(m for m in found if isinstance(m, str) and m.partition(".")[0] in ALLOWED_ROOTS))
+    return tuple(sorted(m for m in found if isinstance(m, str) and m.partition(".")[0] in roots))
 
 
-def importable(artefact: Path, factory: str = "") -> dict[str, tuple[str, ...]]:
+def importable(
+    artefact: Path, factory: str = "", own: OwnModule | None = None, sys_path: tuple[str, ...] = ()
+) -> dict[str, tuple[str, ...] | str]:
     """What a child may import, as part of its job.
 
     Parameters
@@ -58,18 +60,28 @@ def importable(artefact: Path, factory: str = "") -> dict[str, tuple[str, ...]]:
     artefact : Path
     factory : str
         ``"module:function"`` that stands for the artefact; empty if nothing does.
+    own : OwnModule, optional
+        What loading the artefact of somebody's own estimator takes.
+    sys_path : tuple of str
+        Folders that are searched first.
 
     Returns
     -------
     dict
         ``modules``: those that the artefact mentions, to be imported before it is loaded; ``allowed``: the packages that a lean
-        child finds.
+        child finds. ``own``: the module whose types may be built beyond the usual. ``sys_path``: the folders, that of ``own``
+        among them.
     """
     modules = () if factory else _modules_in(artefact)
     needs = frozenset(m.partition(".")[0] for m in modules) & {"xgboost"}
     if factory:
         needs |= {factory.partition(":")[0].partition(".")[0]}
-    return {"modules": modules, "allowed": allowed_packages(needs)}
+    trusted = ""
+    if own is not None:
+        trusted, needs = own.trusted, needs | frozenset(own.needs)
+        modules = (*modules, *_modules_in(artefact, frozenset({trusted})))
+        sys_path = (*sys_path, *((own.folder,) if own.folder else ()))
+    return {"modules": modules, "allowed": allowed_packages(needs), "own": trusted, "sys_path": sys_path}
 
 
 def _environment(threads: int) -> dict[str, str]:

@@ -21,7 +21,7 @@ from annotated_types import Ge, Gt
 
 from shipworthy.measurement.children import conditions_of, importable, read_report, reason, run_child
 from shipworthy.measurement.machine import exclusive, least_busy_cores, load_average
-from shipworthy.records import Conditions, Floats, InputError, Measurement, RequirementOutcome, Scenario
+from shipworthy.records import Conditions, Floats, InputError, Measurement, OwnModule, RequirementOutcome, Scenario
 
 LOAD_CHILD = Path(__file__).with_name("load_child.py")
 CONFIDENCE = 0.99
@@ -76,6 +76,7 @@ class LoadJob:
     time_limit_s: float = 120.0
     factory: str = ""
     sys_path: tuple[str, ...] = ()
+    own: OwnModule | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -186,10 +187,9 @@ def run_loads(job: LoadJob, loads: Sequence[Load]) -> tuple[LoadRun, ...]:
             "artefact": str(job.artefact.absolute()),
             "queries": str(job.queries.absolute()),
             "result": str(result),
-            **importable(job.artefact, job.factory),
+            **importable(job.artefact, job.factory, job.own, job.sys_path),
             "profile": job.profile,
             "factory": job.factory,
-            "sys_path": job.sys_path,
             "cores": cores,
             "threads": job.threads,
             "warm_up": job.warm_up,

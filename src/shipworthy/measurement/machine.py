@@ -176,6 +176,8 @@ def _allowed_packages(needs: frozenset[str], search_path: tuple[str, ...]) -> tu
         todo += ["xgboost", "xgboost-cpu"]
     if not CPUINFO.exists():
         todo.append("psutil")
+    brought_by = metadata.packages_distributions() if needs - {"xgboost"} else {}
+    todo += [distribution for name in sorted(needs) for distribution in brought_by.get(name, ())]
     names, seen = {"shipworthy", *needs}, set[str]()
     while todo:
         name = todo.pop()

@@ -17,7 +17,7 @@ from pathlib import Path
 from shipworthy.measurement.children import conditions_of, importable, read_report, reason, run_child
 from shipworthy.measurement.machine import exclusive, least_busy_cores, load_average
 from shipworthy.measurement.recipes import RECIPES
-from shipworthy.records import InputError, Measurement, RecipeFinding, Told
+from shipworthy.records import InputError, Measurement, OwnModule, RecipeFinding, Told
 
 CHILD = Path(__file__).with_name("recipes_child.py")
 WARMED = "the libraries had answered once before, as in the process that trained the model"
@@ -61,6 +61,7 @@ class RecipeJob:
     round_index: int = 0
     factory: str = ""
     sys_path: tuple[str, ...] = ()
+    own: OwnModule | None = None
 
 
 def replay(job: RecipeJob) -> tuple[Measurement, ...]:
@@ -102,9 +103,8 @@ def replay(job: RecipeJob) -> tuple[Measurement, ...]:
                 "queries": str(job.queries.absolute()),
                 "training": str(job.training.absolute()),
                 "result": str(result),
-                **importable(job.artefact, job.factory),
+                **importable(job.artefact, job.factory, job.own, job.sys_path),
                 "factory": job.factory,
-                "sys_path": job.sys_path,
                 "cores": cores,
                 "threads": job.threads,
                 "recipes": job.recipes,

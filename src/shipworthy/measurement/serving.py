@@ -20,7 +20,7 @@ from shipworthy.measurement.machine import (
     least_busy_cores,
     load_average,
 )
-from shipworthy.records import Conditions, Measurement, MeasuringPlan, ScenarioName
+from shipworthy.records import Conditions, Measurement, MeasuringPlan, OwnModule, ScenarioName
 
 CHILD = Path(__file__).with_name("child.py")
 ITEMISED = 40
@@ -68,6 +68,7 @@ class ServingJob:
     profile: Literal["lean", "full"] = "lean"
     factory: str = ""
     sys_path: tuple[str, ...] = ()
+    own: OwnModule | None = None
 
 
 def _share(plan: MeasuringPlan, round_index: int) -> tuple[int, int]:
@@ -130,10 +131,9 @@ def measure_round(job: ServingJob) -> tuple[Measurement, ...]:
                 "artefact": str(job.artefact.absolute()),
                 "queries": str(job.queries.absolute()),
                 "result": str(result),
-                **importable(job.artefact, job.factory),
+                **importable(job.artefact, job.factory, job.own, job.sys_path),
                 "profile": job.profile,
                 "factory": job.factory,
-                "sys_path": job.sys_path,
                 "cores": cores,
                 "threads": plan.threads,
                 "warm_up": plan.warm_up,

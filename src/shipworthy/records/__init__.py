@@ -9,7 +9,7 @@ This module does *not* know how anything is loaded, fitted, timed, judged or dra
 
 from __future__ import annotations
 
-from shipworthy.records.candidates import Candidate, Costs, Ingredients, Trained
+from shipworthy.records.candidates import Candidate, Costs, Ingredients, OwnEstimator, OwnModule, Trained
 from shipworthy.records.data import DataFile, Dataset, Predictions, Roles, Split
 from shipworthy.records.economics import HOURS_A_MONTH, Amount, Economics, expected
 from shipworthy.records.measurements import Conditions, Interval, Measurement, PercentileBound, Record
@@ -64,6 +64,8 @@ __all__ = [
     "Measurement",
     "MeasuringPlan",
     "Move",
+    "OwnEstimator",
+    "OwnModule",
     "PercentileBound",
     "Predictions",
     "Prices",

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
+
+from annotated_types import MinLen
 
 from shipworthy.records.data import Predictions
-from shipworthy.records.terms import Estimator, Kind, Task
+from shipworthy.records.terms import FORBID_UNKNOWN, Estimator, Kind, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,8 @@ class Candidate:
     route : str
         How it is deployed; ``"plain"`` is scikit-learn as it comes.
     tasks : tuple of str
+    own : OwnModule, optional
+        Of somebody's own estimator, what loading its artefact takes.
     """
 
     name: str
@@ -66,10 +70,54 @@ class Candidate:
     regressors: tuple[str, ...] = ()
     route: str = "plain"
     tasks: tuple[Task, ...] = ("binary", "multiclass")
+    own: OwnModule | None = None
 
     def members_for(self, task: Task) -> tuple[str, ...]:
         """Names of the members in a task; empty for what is no ensemble of models."""
         return self.regressors if task == "regression" else self.members
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnEstimator:
+    """Somebody's own scikit-learn-compatible estimator, as their study names it.
+
+    Parameters
+    ----------
+    estimator : str
+        ``module:name`` of a class, or of a function that returns an estimator. The module is looked for beside the study file
+        first, then among what Python can import.
+    name : str
+        How the candidate is called; left out, as the class or function is.
+    parameters : dict
+        Given to the class or function by name.
+    kind : {"single", "tree_ensemble", "ensemble"}
+    preprocess : bool
+        True: it is given an array of numbers, behind the preprocessing of the logistic regression. False: it is given the
+        table itself, categories as text and missing values missing.
+    folder : str
+        Of the study file; filled in when the study is read.
+    """
+
+    __pydantic_config__ = FORBID_UNKNOWN
+    estimator: Annotated[str, MinLen(1)]
+    name: str = ""
+    parameters: dict[str, Any] = field(default_factory=dict)
+    kind: Kind = "single"
+    preprocess: bool = True
+    folder: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnModule:
+    """What loading an artefact of somebody's own estimator takes.
+
+    ``trusted`` is the package whose types may be built (empty: none beyond the usual), ``folder`` is searched for it, and
+    ``needs`` are the import names that its sources mention.
+    """
+
+    trusted: str
+    folder: str
+    needs: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 import numpy as np
 from annotated_types import Ge, Gt, Le, Lt, MinLen
 
+from shipworthy.records.candidates import OwnEstimator
 from shipworthy.records.data import DataFile
 from shipworthy.records.economics import Economics
 from shipworthy.records.quantities import QUANTITIES
@@ -231,7 +232,7 @@ class Study:
 
     ``sweep`` names fields of :class:`TrainingPlan` or :class:`MeasuringPlan` and lists the values to try; every combination
     is an arm of its own, and the one table of results has a row for each. ``datasets`` are names; those of somebody's own files
-    are described in ``files``.
+    are described in ``files``. ``candidates`` are names too; those of somebody's own estimators are described in ``estimators``.
     """
 
     __pydantic_config__ = FORBID_UNKNOWN
@@ -253,5 +254,6 @@ class Study:
     measuring: MeasuringPlan = MeasuringPlan()
     load: LoadPlan = LoadPlan()
     files: tuple[DataFile, ...] = ()
+    estimators: tuple[OwnEstimator, ...] = ()
     sweep: dict[str, Annotated[tuple[int | float, ...], MinLen(1)]] = field(default_factory=dict)
     stakeholders: tuple[Stakeholder, ...] = ()

@@ -111,7 +111,7 @@ def _check_rows(study: Study, where: str) -> list[dict[str, Any]]:
         try:
             check_metric(study.metric, dataset.task, arm.dataset)
             for name in study.candidates:
-                check_candidate(name, dataset.task, arm.dataset)
+                check_candidate(name, dataset.task, arm.dataset, arm.own)
         except InputError as error:
             raise InputError(f"{where}: {error}") from None
         if arm.dataset not in cards:

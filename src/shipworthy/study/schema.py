@@ -17,9 +17,10 @@ from typing import Any, get_args
 
 import yaml
 
+from shipworthy.experiments import own_estimators
 from shipworthy.experiments.arms import arms_of, check_candidate, check_metric, sentence
 from shipworthy.experiments.own_files import LISTS, NAME, named
-from shipworthy.records import QUANTITIES, DataFile, InputError, Study, Task, digest
+from shipworthy.records import QUANTITIES, DataFile, InputError, OwnEstimator, Study, Task, digest
 
 LARGEST_FILE = 1_000_000
 
@@ -64,7 +65,7 @@ def read_study(name_or_file: str) -> Study:
     """
     if name_or_file in builtin_names():
         text = resources.files("shipworthy.study").joinpath(f"builtin/{name_or_file}.yaml").read_text(encoding="utf-8")
-        return parse_study(text, f"{name_or_file}.yaml")
+        return parse_study(text, f"{name_or_file}.yaml", usable=True)
     path = Path(name_or_file)
     if path.suffix not in {".yaml", ".yml"}:
         close = difflib.get_close_matches(name_or_file, builtin_names(), n=1)
@@ -81,7 +82,7 @@ def read_study(name_or_file: str) -> Study:
         raise InputError(f"{name_or_file}: is not text (byte {error.start} is not UTF-8); give a YAML file") from None
     except OSError as error:
         raise InputError(f"{name_or_file}: cannot be read ({error.strerror}); check the path and its permissions") from None
-    return parse_study(text, name_or_file)
+    return parse_study(text, name_or_file, usable=True)
 
 
 def _line_of(root: yaml.Node | None, place: tuple[Any, ...]) -> int:
@@ -152,7 +153,7 @@ def _compose(text: str, where: str) -> tuple[yaml.Node, Any]:
     return root, values
 
 
-def parse_study(text: str, where: str) -> Study:
+def parse_study(text: str, where: str, *, usable: bool = False) -> Study:
     """A study from the text of a study file.
 
     Parameters
@@ -160,6 +161,9 @@ def parse_study(text: str, where: str) -> Study:
     text : str
     where : str
         Name of the file, for messages.
+    usable : bool
+        Whether the study is about to run: somebody's own estimators are then imported and looked at. Reading the study of a run
+        that is over runs no code of theirs.
 
     Raises
     ------
@@ -170,20 +174,22 @@ def parse_study(text: str, where: str) -> Study:
 
     root, values = _compose(text, where)
     files = _describe_files(values, where, root)
+    own = _describe_estimators(values, where, root)
     try:
         # Through JSON, in which lists are lists and keys are text: strict validation then refuses "5" for 5.
         # As bytes: half a surrogate pair is refused here, as a UnicodeEncodeError.
         study: Study = TypeAdapter(Study).validate_json(json.dumps(values, ensure_ascii=False).encode(), strict=True)
     except ValidationError as error:
         place = tuple(error.errors(include_url=False)[0]["loc"])
-        line = f"{where}, line {_line_of(root, _as_written(place, files))}"
+        meant_at = _as_written(place, files, own)
+        line = f"{where}, line {_line_of(root, meant_at)}"
         if units := _mixed_units(values, place):
             raise InputError(f"{line}: {units}") from None
-        shown, meant = (".".join(str(p) for p in which) for which in (place, _as_written(place, files)))
+        shown, meant = (".".join(str(p) for p in which) for which in (place, meant_at))
         raise InputError(sentence(error, line).replace(f" {shown} ", f" {meant} ", 1)) from None
     except (TypeError, ValueError) as error:
         raise InputError(f"{where}: holds a value that is no text, number, list or field ({error}); write it plainly") from None
-    for field, problem in _problems(study):
+    for field, problem in _problems(study) or (_unusable(study, own) if usable else ()):
         raise InputError(f"{where}, line {_line_of(root, field)}: {'.'.join(str(p) for p in field)}: {problem}")
     return study
 
@@ -234,10 +240,55 @@ def _describe_files(values: dict[str, Any], where: str, root: yaml.Node) -> list
     return places
 
 
-def _as_written(place: tuple[Any, ...], files: list[int]) -> tuple[Any, ...]:
-    """The place of a field in the study as it was written, where files are described among the data sets."""
-    if len(place) > 1 and place[0] == "files" and isinstance(place[1], int) and place[1] < len(files):
-        return ("datasets", files[place[1]], *place[2:])
+def _describe_estimators(values: dict[str, Any], where: str, root: yaml.Node) -> list[int]:
+    """Take the estimators described among the candidates out into ``estimators``; the place in ``candidates`` of each.
+
+    A text with a colon is an import path alone.
+    """
+    entries = values.get("candidates")
+    if not isinstance(entries, list):
+        return []
+    places, described = [], list(values.get("estimators") or [])
+    for place, entry in enumerate(entries):
+        if isinstance(entry, str) and ":" in entry:
+            entry = {"estimator": entry}  # noqa: PLW2901 - the same thing in one form
+        if not isinstance(entry, dict):
+            continue
+        line = f"{where}, line {_line_of(root, ('candidates', place))}"
+        if not isinstance(entry.get("estimator"), str) or not entry["estimator"]:
+            remedy = "give the import path of your own, such as my_package.models:MyModel"
+            raise InputError(f"{line}: candidates.{place}.estimator is missing or no text; {remedy}")
+        one = {**entry, "folder": str(Path(where).parent.resolve())}
+        try:
+            one["name"] = own_estimators.named(OwnEstimator(estimator=one["estimator"], name=str(entry.get("name", "")))).name
+        except InputError as error:
+            raise InputError(f"{line}: candidates.{place}: {error}") from None
+        entries[place] = one["name"]
+        places.append(place)
+        described.append(one)
+    if places:
+        values["estimators"] = described
+    return places
+
+
+def _unusable(study: Study, own: list[int]) -> list[tuple[tuple[Any, ...], str]]:
+    """What is wrong with somebody's own estimators, which are imported to be looked at."""
+    found: list[tuple[tuple[Any, ...], str]] = []
+    written = len(study.estimators) - len(own)
+    for index, described in enumerate(study.estimators):
+        field = ("candidates", own[index - written]) if index >= written else ("estimators", index)
+        try:
+            own_estimators.candidate_in(described.name, study.estimators)
+        except InputError as error:
+            found.append((field, str(error)))
+    return found
+
+
+def _as_written(place: tuple[Any, ...], files: list[int], own: list[int]) -> tuple[Any, ...]:
+    """The place of a field in the study as it was written, where files and estimators are described among the names."""
+    for field, written, at in (("files", "datasets", files), ("estimators", "candidates", own)):
+        if len(place) > 1 and place[0] == field and isinstance(place[1], int) and place[1] < len(at):
+            return (written, at[place[1]], *place[2:])
     return place
 
 
@@ -247,7 +298,7 @@ def _problems(study: Study) -> list[tuple[tuple[Any, ...], str]]:
 
     found: list[tuple[tuple[Any, ...], str]] = []
 
-    own = {f.name for f in study.files}
+    own, mine = {f.name for f in study.files}, {o.name for o in study.estimators}
 
     def check(field: tuple[Any, ...], attempt: Any) -> None:
         try:
@@ -261,7 +312,7 @@ def _problems(study: Study) -> list[tuple[tuple[Any, ...], str]]:
     for index, name in enumerate(study.datasets):
         check(("datasets", index), lambda name=name: None if name in own else datasets.summary(name))
     for index, name in enumerate(study.candidates):
-        check(("candidates", index), lambda name=name: candidates.get(name))
+        check(("candidates", index), lambda name=name: None if name in mine else candidates.get(name))
     repeated = [f for f in ("datasets", "candidates", "seeds") if len(set(getattr(study, f))) < len(getattr(study, f))]
     found += [((field,), "names something twice; name it once") for field in repeated]
     if study.metric not in _metrics():
@@ -318,8 +369,10 @@ def _check_tasks(study: Study, check: Callable[[tuple[Any, ...], Callable[[], No
     check(("metric",), partial(_check_common, tuple(tasks.values())))
     for name, task in tasks.items():
         check(("metric",), partial(check_metric, study.metric, task, name))
+        # What somebody's own estimator can do is known only when it is imported, which reading a study does not.
         for index, candidate in enumerate(study.candidates):
-            check(("candidates", index), partial(check_candidate, candidate, task, name))
+            if candidate not in {o.name for o in study.estimators}:
+                check(("candidates", index), partial(check_candidate, candidate, task, name))
 
 
 def _check_common(tasks: tuple[Task, ...]) -> None:

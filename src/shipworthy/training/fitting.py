@@ -94,7 +94,7 @@ def fit(candidate: Candidate, dataset: Dataset, *, folder: Path, random_state: i
         step = "its test predictions"
         test = predict(shipped, dataset, dataset.split.test)
         step = "saving it"
-        artefacts.save(shipped, folder / ARTEFACT)
+        artefacts.save(shipped, folder / ARTEFACT, candidate.own.trusted if candidate.own else "")
     except Exception as error:
         raise TrainingError(f"{candidate.name} on {dataset.name}: {step} failed: {type(error).__name__}: {error}") from error
     notes = {**_search_notes(fitted), "oof_cpu_s": oof_costs.cpu_s, "oof_wall_s": oof_costs.wall_s}

@@ -1,0 +1,340 @@
+"""Somebody's own estimator by import path: the same contract, refused in a sentence, and what it cannot do is a reason."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from shipworthy import artefacts, cli, datasets, training
+from shipworthy.candidates import own as own_module
+from shipworthy.experiments.arms import make_arm
+from shipworthy.experiments.own_estimators import candidate_in
+from shipworthy.experiments.workbench import Workbench
+from shipworthy.measurement import ServingJob, measure_round
+from shipworthy.records import Costs, Ingredients, InputError, MeasuringPlan, OwnEstimator
+from shipworthy.study import read_study, run_study
+from shipworthy.study.schema import as_yaml, parse_study
+
+MODELS = """
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.linear_model import LogisticRegression, Ridge
+
+class Centroids(ClassifierMixin, BaseEstimator):
+    def __init__(self, sharpness=1.0, random_state=None, n_jobs=None):
+        self.sharpness, self.random_state, self.n_jobs = sharpness, random_state, n_jobs
+    def fit(self, X, y):
+        X = np.asarray(X)
+        self.classes_ = np.unique(y)
+        self.centres_ = np.stack([X[y == c].mean(axis=0) for c in self.classes_])
+        return self
+    def predict_proba(self, X):
+        near = -self.sharpness * ((np.asarray(X)[:, None] - self.centres_) ** 2).mean(axis=2)
+        said = np.exp(near - near.max(axis=1, keepdims=True))
+        return said / said.sum(axis=1, keepdims=True)
+    def predict(self, X):
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+class Table(Centroids):
+    "Prepares the table itself: it must be one, with text for categories and what is missing missing."
+    def fit(self, X, y):
+        assert list(X.dtypes.astype(str).unique()) in (["float64"], ["float64", "object"]), X.dtypes
+        return super().fit(self.numbers(X), y)
+    def numbers(self, X):
+        text = [c for c in X if X[c].dtype == object]
+        return np.hstack([X.drop(columns=text).fillna(0) / 100, X[text].isna()])
+    def predict_proba(self, X):
+        return super().predict_proba(self.numbers(X))
+
+class Stubborn(Centroids):
+    def fit(self, X, y):
+        raise RuntimeError("I will not learn this")
+
+class Unsaveable(Centroids):
+    def fit(self, X, y):
+        self.secret_ = (n for n in range(3))
+        return super().fit(X, y)
+
+def linear(strength=1.0):
+    return LogisticRegression(C=strength, max_iter=500)
+
+def numbers(alpha=1.0):
+    return Ridge(alpha=alpha)
+
+class Mangles(Centroids):
+    def __init__(self, sharpness=1.0):
+        self.sharpness = sharpness * 2
+
+class Nothing:
+    pass
+
+class NoProbability(BaseEstimator):
+    def fit(self, X, y): return self
+    def predict(self, X): return X
+
+LEVEL = 3
+"""
+STUDY = """\
+name: own
+question: Is mine worth shipping?
+datasets: [breast_cancer]
+candidates:
+  - prior
+  - {candidate}
+prices: {{as_of: "2026-03", source: a test, vcpu_hour_usd: 0.04, gib_hour_usd: 0.004}}
+training: {{max_train_rows: 120, folds: 2}}
+measuring: {{queries: 20, rounds: 1, warm_up: 1, batch_sizes: [8], batch_repeats: 1}}
+"""
+COSTS = Costs(1.0, 1.0, math.nan, "not read")
+
+
+def meter(work):
+    """Does the work and invents its cost."""
+    return work(), COSTS
+
+
+@pytest.fixture(name="folder")
+def folder_with_models(tmp_path):
+    """A folder with a module of estimators, as it would lie beside a study file."""
+    (tmp_path / "my_models.py").write_text(MODELS)
+    yield tmp_path
+    sys.modules.pop("my_models", None)
+    sys.path[:] = [p for p in sys.path if p != str(tmp_path)]
+
+
+def described(folder, name, **more):
+    """An own estimator of the module."""
+    return OwnEstimator(estimator=f"my_models:{name}", name="mine", folder=str(folder), **more)
+
+
+def write(folder, candidate):
+    """A study file with one candidate of its own."""
+    path = folder / "own.yaml"
+    path.write_text(STUDY.format(candidate=candidate))
+    return path
+
+
+def refusal(folder, candidate):
+    """The sentence by which a study is refused before it begins."""
+    with pytest.raises(InputError) as caught:
+        read_study(str(write(folder, candidate)))
+    said = str(caught.value)
+    assert said.count("\n") == 0
+    assert "own.yaml, line 6: candidates.1" in said
+    return said
+
+
+@pytest.mark.parametrize(("name", "preprocess"), [("Centroids", True), ("linear", True), ("Table", False)])
+def test_an_own_estimator_keeps_the_contract(folder, name, preprocess, tmp_path):
+    """Class or factory, prepared or given the table: categories and missing values, table and queries alike, saved whole."""
+    candidate = candidate_in("mine", [described(folder, name, preprocess=preprocess)])
+    data = datasets.load("adult", max_train_rows=400, max_test_rows=150)
+    (tmp_path / "out").mkdir()
+    trained = training.fit(candidate, data, folder=tmp_path / "out", random_state=3, search_trials=1, meter=meter)
+    said = trained.predictions.test
+    np.testing.assert_allclose(said.sum(axis=1), 1)
+    assert roc_auc_score(trained.predictions.test_y, said[:, 1]) > 0.6
+    loaded = artefacts.load(tmp_path / "out" / training.ARTEFACT, own="my_models")
+    queries = json.loads(json.dumps(data.queries(data.split.test[:20])))
+    np.testing.assert_allclose(loaded.predict_proba(queries), said[:20], rtol=1e-9)
+    alone = np.vstack([loaded.predict_proba([q]) for q in queries])
+    np.testing.assert_allclose(alone, said[:20], rtol=1e-9)
+    strange = loaded.predict_proba([queries[0] | dict.fromkeys(data.categorical, "never seen"), {}])
+    np.testing.assert_allclose(strange.sum(axis=1), 1)
+
+
+def test_types_of_ones_own_are_loaded_only_where_the_study_names_them(folder, tmp_path):
+    """The file cannot ask for trust: without the module's name, or with another, it is refused."""
+    candidate = candidate_in("mine", [described(folder, "Centroids")])
+    data = datasets.load("breast_cancer", max_train_rows=120)
+    trained = training.fit(candidate, data, folder=tmp_path, random_state=3, search_trials=1, meter=meter)
+    for own in ("", "my_model", "other"):
+        with pytest.raises(InputError, match=r"not trusted \(my_models\.Centroids\)"):
+            artefacts.load(tmp_path / training.ARTEFACT, own=own)
+    assert trained.candidate == "mine"
+
+
+def test_seed_threads_and_parameters_reach_it(folder):
+    """What the study gives is kept; seed and threads are set where it has parameters for them."""
+    given = Ingredients("binary", ("a",), (), random_state=11)
+    model = candidate_in("mine", [described(folder, "Centroids", parameters={"sharpness": 2.5})]).build(given)
+    assert {k: model.get_params()[f"model__{k}"] for k in ("sharpness", "random_state", "n_jobs")} == {
+        "sharpness": 2.5,
+        "random_state": 11,
+        "n_jobs": 1,
+    }
+    fixed = candidate_in("mine", [described(folder, "Centroids", parameters={"random_state": 5})]).build(given)
+    assert fixed.get_params()["model__random_state"] == 5
+
+
+def test_tasks_are_those_that_its_methods_allow(folder):
+    """predict_proba means classes, a regressor means numbers, and a study of another task is refused."""
+    assert candidate_in("mine", [described(folder, "Centroids")]).tasks == ("binary", "multiclass")
+    assert candidate_in("mine", [described(folder, "numbers")]).tasks == ("regression",)
+
+
+def test_an_edit_makes_another_unit_and_is_imported_anew(folder, tmp_path):
+    """The identity of the unit that trains it changes with its source, its parameters and nothing else; the new source is run."""
+    bench = Workbench(tmp_path, notify=lambda _: None)
+
+    def unit(**more):
+        return bench.fit_unit(make_arm("breast_cancer", own=(described(folder, "Centroids", **more),)), "mine").identity
+
+    before = unit()
+    assert unit() == before
+    assert unit(parameters={"sharpness": 3.0}) != before
+    candidate_in("mine", [described(folder, "Centroids")])
+    (folder / "my_models.py").write_text(MODELS.replace("sharpness=1.0, random", "sharpness=7.0, random"))
+    assert unit() != before
+    model = candidate_in("mine", [described(folder, "Centroids")]).build(Ingredients("binary", ("a",), ()))
+    assert model.get_params()["model__sharpness"] == 7.0
+
+
+def test_a_package_counts_as_a_whole_and_two_studies_may_name_their_modules_alike(tmp_path):
+    """A change in any file of the package counts; a module of the same name in another folder is another module."""
+    for study, level in (("a", 1), ("b", 2)):
+        package = tmp_path / study / "my_package"
+        package.mkdir(parents=True)
+        (package / "__init__.py").write_text("")
+        (package / "level.py").write_text(f"LEVEL = {level}")
+        (package / "models.py").write_text(
+            "from sklearn.linear_model import LogisticRegression\nfrom my_package.level import LEVEL\n"
+            "def make():\n    return LogisticRegression(C=LEVEL)\n"
+        )
+    owns = {s: OwnEstimator(estimator="my_package.models:make", name="mine", folder=str(tmp_path / s)) for s in ("a", "b")}
+    try:
+        built = {
+            s: candidate_in("mine", [o]).build(Ingredients("binary", ("a",), ())).get_params()["model__C"]
+            for s, o in owns.items()
+        }
+        assert built == {"a": 1, "b": 2}
+        before = own_module.source_digest(owns["a"])
+        (tmp_path / "a" / "my_package" / "level.py").write_text("LEVEL = 9")
+        assert own_module.source_digest(owns["a"]) != before
+        again = candidate_in("mine", [owns["a"]]).build(Ingredients("binary", ("a",), ()))
+        assert again.get_params()["model__C"] == 9
+    finally:
+        for name in [m for m in sys.modules if m.partition(".")[0] == "my_package"]:
+            del sys.modules[name]
+        sys.path[:] = [p for p in sys.path if not p.startswith(str(tmp_path))]
+
+
+@pytest.mark.parametrize(
+    ("candidate", "said"),
+    [
+        ('"my_models:Nothing"', "is no scikit-learn estimator: it has no fit and no predict and no get_params"),
+        ('"my_models:Absent"', "has no 'Absent'; name a class or a function"),
+        ('"my_models:LEVEL"', "is a int; name a class, or a function"),
+        ('"my_models:Mangles"', "cannot be cloned"),
+        ('"not_there.models:Model"', "the module 'not_there' of not_there.models:Model is neither in"),
+        ('"my_models.deeper:Model"', "my_models.deeper cannot be imported (ModuleNotFoundError"),
+        ('{estimator: "my_models:Centroids", parameters: {sharp: 1}}', "cannot be made (TypeError"),
+        ('{estimator: "my_models:Centroids", name: "../../etc"}', "cannot name a candidate"),
+        ('{estimator: "my_models:Centroids", name: prior}', "a candidate called prior comes with shipworthy; add another name"),
+        ('{estimator: "os:system", name: mine, parameters: {command: "false"}}', "names a part of Python itself"),
+        ('{estimator: "../evil:Model", name: mine}', "is no import path; write module:name"),
+        ("{name: mine}", "estimator is missing or no text; give the import path"),
+        ('{estimator: "my_models:Centroids", preproces: true}', "preproces is not a field that exists"),
+        ('{estimator: "my_models:Centroids", kind: huge}', "kind"),
+    ],
+)  # fmt: skip
+def test_what_is_no_estimator_is_refused_before_anything_is_written(folder, candidate, said):
+    """One sentence with file, line, field and remedy."""
+    assert said in refusal(folder, candidate)
+
+
+@pytest.mark.parametrize(
+    "code", ["raise RuntimeError('no')", "import sys; sys.exit(3)", "def broken(:", "import not_installed_at_all"]
+)
+def test_a_module_that_cannot_be_imported_is_refused(folder, code):
+    """Whatever it does while it is imported, the study is refused in a sentence, and may be mended and read again."""
+    (folder / "my_models.py").write_text(code)
+    assert "my_models cannot be imported" in refusal(folder, '"my_models:Model"')
+    (folder / "my_models.py").write_text(MODELS)
+    assert read_study(str(write(folder, '"my_models:Centroids"'))).candidates == ("prior", "Centroids")
+
+
+def test_the_command_refuses_what_cannot_do_the_task_and_writes_nothing(folder, monkeypatch, capsys):
+    """Exit code 2, and no run folder: it has no predict_proba, which classes need."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "argv", ["shipworthy", "run", str(write(folder, '"my_models:NoProbability"')), "--outputs", "out"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2
+    assert "NoProbability cannot do binary, the task of breast_cancer" in capsys.readouterr().err
+    assert not (folder / "out").exists()
+
+
+def test_a_resolved_study_is_read_back_without_importing_anything(folder):
+    """The report of a run can be rebuilt where the module is gone."""
+    study = read_study(str(write(folder, '{estimator: "my_models:linear", name: mine, parameters: {strength: 0.5}}')))
+    (folder / "my_models.py").unlink()
+    sys.modules.pop("my_models")
+    assert parse_study(as_yaml(study), "study.yaml") == study
+    assert "my_models" not in sys.modules
+    assert study.estimators[0].folder == str(folder.resolve())
+
+
+def test_a_measuring_process_finds_what_the_module_imports_and_no_more(folder, tmp_path):
+    """Lean as for all others, and the module's own imports beside: a query is answered and timed."""
+    candidate = candidate_in("mine", [described(folder, "Table", preprocess=False)])
+    data = datasets.load("breast_cancer", max_train_rows=120)
+    trained = training.fit(candidate, data, folder=tmp_path, random_state=3, search_trials=1, meter=meter)
+    (tmp_path / "queries.json").write_text(json.dumps(data.queries(data.split.test[:10])))
+    plan = MeasuringPlan(queries=20, rounds=1, warm_up=1, batch_sizes=(4,), batch_repeats=1)
+    job = ServingJob(
+        candidate="mine",
+        dataset="breast_cancer",
+        artefact=tmp_path / training.ARTEFACT,
+        queries=tmp_path / "queries.json",
+        plan=plan,
+        own=candidate.own,
+    )
+    measured = {m.quantity: m for m in measure_round(job) if m.conditions.batch_size <= 1}
+    assert trained.candidate == "mine"
+    assert [m.failure for m in measured.values() if m.failure] == []
+    assert len(measured["latency_ms"].values) == 20
+
+
+def test_the_example_of_the_readme_works(tmp_path):
+    """README.md's module and entry, as they stand there, make a study that is admitted and a candidate that learns."""
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    section = readme.partition("### Your own estimator")[2].partition("\n## ")[0]
+    (code,), (entry,) = (re.findall(rf"^```{kind}\n(.*?)^```", section, re.MULTILINE | re.DOTALL) for kind in ("python", "yaml"))
+    (tmp_path / "models.py").write_text(code)
+    whole = STUDY.format(candidate="HERE").replace("candidates:\n  - prior\n  - HERE\n", entry)
+    (tmp_path / "own.yaml").write_text(whole)
+    try:
+        study = read_study(str(tmp_path / "own.yaml"))
+        assert study.candidates == ("prior", "soft_vote", "mine")
+        data = datasets.load("breast_cancer", max_train_rows=200)
+        candidate = candidate_in("mine", study.estimators)
+        trained = training.fit(candidate, data, folder=tmp_path, random_state=3, search_trials=1, meter=meter)
+        assert roc_auc_score(trained.predictions.test_y, trained.predictions.test[:, 1]) > 0.9
+        assert artefacts.load(tmp_path / training.ARTEFACT)[-1].get_params()["alpha"] == 0.001
+    finally:
+        sys.modules.pop("models", None)
+        sys.path[:] = [p for p in sys.path if p != str(tmp_path)]
+
+
+@pytest.mark.study
+def test_a_study_goes_on_past_what_cannot_be_fitted_or_saved(folder):
+    """The good one is trained, measured and scored; the others are reasons in the report, each with what it said."""
+    own = '"my_models:Centroids"\n  - "my_models:Stubborn"\n  - "my_models:Unsaveable"'
+    outcome = run_study(str(write(folder, own)), outputs=folder / "out", workers=1)
+    assert [f.partition(".ipynb")[0] for f in outcome.failed] == ["01_train_single_models"]
+    missing = " ".join(outcome.run.assessment().missing)
+    assert re.search(r"train Stubborn on breast_cancer, seed 0 failed: .*RuntimeError: I will not learn this", missing)
+    assert re.search(r"train Unsaveable on .*saving it failed: ", missing)
+    records = outcome.run.records()
+    mine = records[records["candidate"] == "Centroids"].set_index("quantity")["value"]
+    assert mine["roc_auc"].max() > 0.9
+    assert (mine["latency_ms"] > 0).all()
+    assert "I will not learn this" in outcome.run.report.read_text(encoding="utf-8")
