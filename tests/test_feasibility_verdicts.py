@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shipworthy.feasibility import Evidence, judge, picks, price, requirement_table
+from shipworthy.feasibility import Evidence, bigger_single, judge, picks, price, requirement_table
 from shipworthy.feasibility.reasons import times
 from shipworthy.records import Conditions, Interval, Measurement, Prices, Record, Requirement, Study
 
@@ -313,3 +313,38 @@ def test_the_verdict_is_the_same_twice():
     """Same evidence, same generator, same words."""
     candidates = (LOGISTIC, BOOST, evidence("vote", "ensemble", 0.92, spread=0.01))
     assert verdict(*candidates) == verdict(*candidates)
+
+
+def beside(*candidates, floor=1.0):
+    """What is said of the bigger single beside the ensembles."""
+    rng = np.random.default_rng(0)
+    return bigger_single("big", candidates, STUDY, noise_floor=floor, test_share=0.25, rng=rng)
+
+
+def test_the_bigger_single_is_set_beside_every_ensemble():
+    """A third of the latency, by hand; the gain is paired, and its words follow the smallest useful gain."""
+    big = evidence("big", "tree_ensemble", 0.915, ms=2.0)
+    vote, stack = evidence("vote", "ensemble", 0.92, ms=6.0), evidence("stack", "ensemble", 0.90, ms=4.0)
+    one, two = beside(LOGISTIC, big, vote, stack)
+    assert (one["ensemble"], two["ensemble"]) == ("vote", "stack")
+    assert one["share"] == pytest.approx(1 / 3)
+    assert one["gain"] == pytest.approx(-0.005)
+    assert one["sentence"].startswith("big takes 0.33 [0.33, 0.33] of vote's p50 latency, and its ROC AUC is 0.0050 worse")
+    assert two["share"] == pytest.approx(0.5)
+    assert two["sentence"].endswith("its ROC AUC is 0.0150 better [+0.0150, +0.0150]: a useful gain over the ensemble.")
+    (equal,) = beside(big, evidence("vote", "ensemble", 0.916, ms=6.0))
+    assert equal["sentence"].endswith("no useful difference (smallest useful 0.005).")
+    (unsure,) = beside(big, evidence("vote", "ensemble", 0.92, ms=6.0, spread=0.01))
+    assert unsure["sentence"].endswith("whether that is a useful difference (0.005) cannot be told.")
+
+
+def test_the_share_of_the_bigger_single_is_as_wide_as_the_noise():
+    """The floor widens the interval; an unknown one is said, and an unmeasured side too; without it nothing is said."""
+    big, vote = evidence("big", "tree_ensemble", 0.91, ms=2.0), evidence("vote", "ensemble", 0.92, ms=4.0)
+    (wide,) = beside(big, vote, floor=1.25)
+    assert (wide["share_low"], wide["share_high"]) == pytest.approx((0.4, 0.625))
+    assert "give or take a noise that is not known" in beside(big, vote, floor=np.inf)[0]["sentence"]
+    assert beside(big, replace(vote, measurements=()))[0]["sentence"].startswith(
+        "How much of vote's p50 latency big takes was not measured"
+    )
+    assert beside(LOGISTIC, vote) == []

@@ -55,6 +55,9 @@ DATED_PRICES = Prices(
 )
 """Used where a notebook is run alone; a study declares its own."""
 
+BIGGER_SINGLE = "xgboost_large"
+"""The candidate that may grow as long as that helps: every ensemble is set beside it where it is in the study."""
+
 
 def lab_study(
     *,
@@ -359,5 +362,13 @@ def _judge_place(
     judged.missing += money.missing
     judged.money.append(money.shown)
     chosen = feasibility.picks(dataset, level, evidence, table, study, noise_floor=floor)
-    judged.picks.append({**chosen, "noise_floor": floor})
+    grown = feasibility.bigger_single(
+        BIGGER_SINGLE,
+        evidence,
+        study,
+        noise_floor=noise.noise_floor(measured, 50),
+        test_share=found.test_share,
+        rng=np.random.default_rng([study.seeds[0], 6]),
+    )
+    judged.picks.append({**chosen, "noise_floor": floor, "bigger_single": grown})
     return judged

@@ -7,6 +7,7 @@ This room does *not* know how a number was measured, where it is kept, or how it
 
 from __future__ import annotations
 
+from shipworthy.feasibility.bigger_single import bigger_single
 from shipworthy.feasibility.breakeven import BreakEven, break_even
 from shipworthy.feasibility.changes import cheapest_change, requirement_table, weighted_score
 from shipworthy.feasibility.contradictions import check_requirements
@@ -60,6 +61,7 @@ __all__ = [
     "VerdictMap",
     "assess",
     "best_threshold",
+    "bigger_single",
     "bought_by_compute",
     "break_even",
     "cheapest_change",

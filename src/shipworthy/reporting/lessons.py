@@ -338,4 +338,6 @@ def pick_cards(picks: Sequence[Mapping[str, Any]]) -> str:
         rows.append("<tr>" + "".join(f"<td style='{style}'>{html.escape(c)}</td>" for c in cells) + "</tr>")
     titles = ("data set", "a benchmark-chaser would ship", "the requirements would ship")
     head = "".join(f"<th style='text-align:left'>{t}</th>" for t in titles)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    beside = [b["sentence"] for pick in picks for b in pick.get("bigger_single", ())]
+    more = f"<p>A bigger single model instead? {' '.join(html.escape(b) for b in beside)}</p>" if beside else ""
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>{more}"
