@@ -78,9 +78,9 @@ def _sentence(bigger: str, ensemble: str, share: Interval, gain: Interval, study
     if math.isnan(share.value):
         time = f"How much of {ensemble}'s p50 latency {bigger} takes was not measured"
     elif math.isfinite(share.high) and share.low > 0:
-        time = f"{bigger} takes {share.value:.2f} [{share.low:.2f}, {share.high:.2f}] of {ensemble}'s p50 latency"
+        time = f"{bigger} takes {share.value:.2g} [{share.low:.2g}, {share.high:.2g}] of {ensemble}'s p50 latency"
     else:
-        time = f"{bigger} takes {share.value:.2f} of {ensemble}'s p50 latency, give or take a noise that is not known"
+        time = f"{bigger} takes {share.value:.2g} of {ensemble}'s p50 latency, give or take a noise that is not known"
     if math.isnan(gain.low):
         return f"{time}; its {metric} against it has no interval ({gain.how})."
     side = "better" if gain.value >= 0 else "worse"
