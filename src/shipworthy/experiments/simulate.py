@@ -242,7 +242,7 @@ def simulate_ensembles(
         parts = votes_with(trained[name])
         if len(parts) > 1 and set(parts) <= set(members):
             facts = simulation.member_cost(name, measured[name])
-            how = simulation.Build(stacked=bool(trained[name].notes.get("needs_out_of_fold")))
+            how = simulation.Build(stacked="weights" not in trained[name].notes)
             composites.append(simulation.Composite(parts, facts.latency_ms, facts.memory_mib, how))
     model = simulation.calibrate(costs, composites) if len(composites) > 1 else simulation.CostModel()
     price: Callable[[float, float], float] | None = None
