@@ -21,6 +21,7 @@ from shipworthy import artefacts, candidates, experiments, simulation, training
 from shipworthy.deployables import Cascade, sureness
 from shipworthy.experiments.choosing import choose
 from shipworthy.experiments.own_ensembles import Declared
+from shipworthy.measurement.child import itemise
 from shipworthy.records import Choosing, Ingredients, InputError, OwnCascade, OwnVote, Study
 from shipworthy.study.schema import as_yaml, parse_study
 
@@ -259,6 +260,15 @@ def test_a_cascade_answers_as_the_first_member_that_is_sure(built, dataset):
     lengths = {len(shipped.asked([q])) for q in queries}
     assert 1 in lengths
     assert lengths <= {1, 2, 3}
+
+
+def test_a_query_of_a_cascade_is_itemised_over_the_members_that_it_meets(built):
+    """Where one query's time goes counts those that were asked and no others; a bag's counts all of its folds."""
+    here = built("breast_cancer")
+    cascade, bag = here.shipped("in_turn"), here.shipped("bagged_logistic")
+    for query in here.data.queries(here.data.split.test[:10]):
+        assert itemise(cascade, query)[3] == len(cascade.asked([query]))
+    assert itemise(bag, query)[3] == 3
 
 
 @pytest.mark.parametrize("how", ["margin", "entropy"])
