@@ -102,6 +102,16 @@ class Arm:
         kept = {f: v for f, v in self.swept.items() if f in names}
         return replace(self, factor="; ".join(kept), level="; ".join(kept.values()))
 
+    def candidate(self, name: str) -> Candidate:
+        """The candidate of a name: one of the catalogue, or an ensemble that the study declares.
+
+        Raises
+        ------
+        InputError
+            If there is none.
+        """
+        return self.declared.candidate(name)
+
     @property
     def title(self) -> str:
         """Name of the arm for people."""
@@ -116,24 +126,13 @@ def task_of(arm: Arm) -> Task:
     return datasets.task(arm.rows)
 
 
-def candidate_of(arm: Arm, name: str) -> Candidate:
-    """A candidate by its name: of the catalogue, or an ensemble that the study declares.
-
-    Raises
-    ------
-    InputError
-        If there is none.
-    """
-    return arm.declared.candidate(name)
-
-
 def members_in(arm: Arm, name: str) -> tuple[str, ...]:
     """The members of a candidate in the task of an arm; empty for what is no ensemble of models.
 
     For an ensemble that chooses its members, all that it may choose from: the study's single models and tree ensembles that can
     do the task, but the prior; where there are fewer than two, those that the catalogue names.
     """
-    candidate, task = candidate_of(arm, name), task_of(arm)
+    candidate, task = arm.candidate(name), task_of(arm)
     if candidate.choosing is not None:
         library = fit_for_library(arm.declared, task)
         return library if len(library) > 1 else candidate.members_for(task)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shipworthy.experiments.arms import Arm, candidate_of, members_in
+from shipworthy.experiments.arms import Arm, members_in
 from shipworthy.experiments.choosing import choose
 from shipworthy.experiments.single_models import candidates_for, hand_over, train_single_models, trained_table
 from shipworthy.experiments.workbench import Workbench
@@ -209,7 +209,7 @@ def ensure_trained(bench: Workbench, arm: Arm, names: Sequence[str]) -> list[Can
 
     In a study nothing is trained here: a candidate whose training failed is left out, and the report says so.
     """
-    chosen = [candidate_of(arm, name) for name in dict.fromkeys(names)]
+    chosen = [arm.candidate(name) for name in dict.fromkeys(names)]
     if not bench.in_study:
         train_single_models(bench, arm, names)
         build_ensembles(bench, arm, names)
@@ -254,4 +254,4 @@ def kinds(names: Sequence[str], arm: Arm | None = None) -> dict[str, str]:
     """
     from shipworthy import candidates
 
-    return {name: (candidate_of(arm, name) if arm else candidates.get(name)).kind for name in names}
+    return {name: (arm.candidate(name) if arm else candidates.get(name)).kind for name in names}

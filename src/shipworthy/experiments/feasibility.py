@@ -14,17 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from shipworthy.experiments.accuracy import accuracy_units, compare_accuracy
-from shipworthy.experiments.arms import (
-    Arm,
-    arms_of,
-    candidate_of,
-    check_candidate,
-    check_metric,
-    make_arm,
-    sentence,
-    study_at,
-    task_of,
-)
+from shipworthy.experiments.arms import Arm, arms_of, check_candidate, check_metric, make_arm, sentence, study_at, task_of
 from shipworthy.experiments.assessment import SAMPLE_COLUMNS, Assessment
 from shipworthy.experiments.latency_and_memory import measure_latency_and_memory, measurements_of, samples_of
 from shipworthy.experiments.latency_and_throughput import (
@@ -209,7 +199,7 @@ def _gather(bench: Workbench, study: Study, arms: Sequence[Arm]) -> _Found:
     found.arms = tuple(arms)
     found.without = tuple(name for name in study.candidates if name not in scored)
     for name in scored:
-        candidate = candidate_of(arms[0], name)
+        candidate = arms[0].candidate(name)
         rows: list[dict[str, Any]] = []
         scores, resampled, shipped = [], [], []
         measurements: list[Measurement] = []
@@ -340,7 +330,7 @@ def _put_under_load(bench: Workbench, study: Study, gathered: Mapping[tuple[str,
                 continue
             loaded = artefacts.fingerprint(Path(training.load(bench.part(bench.fit_unit(arm, m.candidate))).artefact))
             measured.append(replace(m, conditions=replace(m.conditions, artefact=loaded)))
-        records = load_records([place], measured, {name: candidate_of(arm, name).kind for name in names})
+        records = load_records([place], measured, {name: arm.candidate(name).kind for name in names})
         for found in gathered.values():
             if found.loaded_as(arm):
                 found.add(records, measured)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shipworthy.experiments.arms import Arm, arms_of, candidate_of, make_arm, study_at
+from shipworthy.experiments.arms import Arm, arms_of, make_arm, study_at
 from shipworthy.experiments.ensembles import ensure_trained
 from shipworthy.experiments.latency_and_memory import draw_queries, measurement_from
 from shipworthy.experiments.workbench import Unit, Workbench, nan_for_null, write_json
@@ -179,7 +179,7 @@ def _job(bench: Workbench, arm: Arm, unit: Unit) -> LoadJob:
         seed=arm.seed,
         round_index=max(0, unit.round_index),
         time_limit_s=arm.measuring.time_limit_s,
-        own=candidate_of(arm, unit.candidate).own,
+        own=arm.candidate(unit.candidate).own,
     )
 
 

@@ -319,8 +319,8 @@ def composite_of(built: Built, percentile: float = 99) -> Composite:
 
 def _built(name: str, members: tuple[str, ...], trained: Trained, measured: Sequence[Measurement]) -> Built:
     notes = trained.notes
-    stacked = bool(notes.get("needs_out_of_fold"))
     confidence = str(notes.get("confidence") or "")
+    stacked = "weights" not in notes and not confidence
     given = notes.get("weights") or ()
     weights = [float(given[m]) for m in members] if isinstance(given, Mapping) else list(map(float, given))
     if not weights and not stacked and not confidence:

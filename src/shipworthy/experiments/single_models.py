@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shipworthy.experiments.arms import Arm, candidate_of, check_candidate
+from shipworthy.experiments.arms import Arm, check_candidate
 from shipworthy.experiments.workbench import Unit, Workbench, record_rows, write_json
 from shipworthy.records import QUANTITIES, Candidate, Costs, Dataset, Record, Trained
 
@@ -27,7 +27,7 @@ def candidates_for(arm: Arm, dataset: Dataset, names: Sequence[str], *, ensemble
     InputError
         If a name is unknown, or a candidate cannot do the data set's task.
     """
-    chosen = [candidate_of(arm, name) for name in dict.fromkeys(names)]
+    chosen = [arm.candidate(name) for name in dict.fromkeys(names)]
     for candidate in chosen:
         check_candidate(candidate.name, dataset.task, arm.dataset, arm.declared)
     return [c for c in chosen if bool(c.members) == ensembles]

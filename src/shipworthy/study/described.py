@@ -29,14 +29,20 @@ def describe_ensembles(values: dict[str, Any], where: str, line_of: Callable[[tu
     Returns
     -------
     dict of str to list of int
-        Of each field the places in ``candidates`` that its descriptions had, as far as they were described there.
+        Of each field the places in ``candidates`` that its descriptions had; -1 for those that were not described there.
 
     Raises
     ------
     InputError
-        If a description lacks a name that can name a folder.
+        If a description lacks a name that can name a folder, or a field is no list.
     """
-    places: dict[str, list[int]] = {VOTES: [], CASCADES: []}
+    # Those that a resolved study lists already come first, and have no place among the candidates.
+    places: dict[str, list[int]] = {}
+    for field in (VOTES, CASCADES):
+        held = values.get(field, [])
+        if not isinstance(held, list):
+            raise InputError(f"{where}, line {line_of((field,))}: {field} must be a list, such as [a, b], not {held!r:.60}")
+        places[field] = [-1] * len(held)
     entries = values.get("candidates")
     if not isinstance(entries, list):
         return places
@@ -52,8 +58,7 @@ def describe_ensembles(values: dict[str, Any], where: str, line_of: Callable[[tu
             )
         field, one = (VOTES, dict(entry)) if "weights" in entry else (CASCADES, _cascade(entry))
         entries[place] = name
-        # Those that a resolved study lists already come first, and are not described among the candidates.
-        values[field] = [*(values.get(field) or []), one]
+        values[field] = [*values.get(field, []), one]
         places[field].append(place)
     return places
 

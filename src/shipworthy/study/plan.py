@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from shipworthy.experiments.accuracy import accuracy_units
-from shipworthy.experiments.arms import Arm, arms_of, candidate_of, members_in, study_at
+from shipworthy.experiments.arms import Arm, arms_of, members_in, study_at
 from shipworthy.experiments.latency_and_throughput import loaded_arms, units_under_load
 from shipworthy.experiments.simulated import asked_of, simulate_unit, simulated_arms
 from shipworthy.experiments.workbench import Unit, Workbench
@@ -289,7 +289,7 @@ def expected_seconds(unit: Unit) -> float:
 
 def expected_query_ms(unit: Unit) -> float:
     """What one query of a unit's candidate should take on the machine that the figures above were measured on."""
-    candidate, members = candidate_of(unit.arm, unit.candidate), members_in(unit.arm, unit.candidate)
+    candidate, members = unit.arm.candidate(unit.candidate), members_in(unit.arm, unit.candidate)
     query_ms = sum(QUERY_MS.get(m, 2.0) for m in members or (unit.candidate,)) * (1.2 if members else 1.0)
     if candidate.choosing is not None:
         query_ms *= min(1.0, CHOSEN / len(members))

@@ -292,7 +292,7 @@ def _as_written(place: tuple[Any, ...], files: list[int], ensembles: Mapping[str
     described = {"files": ("datasets", files), **{field: ("candidates", places) for field, places in ensembles.items()}}
     if len(place) > 1 and place[0] in described and isinstance(place[1], int):
         field, places = described[place[0]]
-        if place[1] < len(places):
+        if place[1] < len(places) and places[place[1]] >= 0:
             return (field, places[place[1]], *place[2:])
     return place
 
