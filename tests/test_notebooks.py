@@ -26,7 +26,7 @@ EXERCISES = sorted((notebooks.folder() / "workshop" / "exercises").glob("*.ipynb
 EVERY = [*map(notebooks.path, SUITE), *SOLUTIONS, *EXERCISES]
 FIGURES = re.compile(
     r"reporting\.(accuracy_intervals|gain_intervals|latency_distribution|cost_per_row|accuracy_against_cost"
-    r"|rank_heatmap|regret_heatmap)\("
+    r"|rank_heatmap|regret_heatmap|accuracy_by_size|strength_and_diversity|trees_together)\("
 )
 RANGE = re.compile(r"\((\S+) to (\S+)\)")
 WAITS = np.array([100, 102, 100, 100, 99, 104, 110, 90, 3000, 95])
@@ -80,7 +80,7 @@ def test_the_suite_is_there():
     assert SUITE[0] == "00_tour"
     assert SUITE[-1] == "feasibility_report"
     named = {"01_train_single_models", "02_build_ensembles", "03_compare_accuracy", "04_measure_latency_and_memory"}
-    named |= {"06_stakeholders"}
+    named |= {"06_stakeholders", "07_how_many_members"}
     assert named < set(SUITE)
     assert SOLUTIONS
 
