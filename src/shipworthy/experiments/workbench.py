@@ -343,7 +343,9 @@ class Workbench:
 
     def failures(self) -> list[dict[str, Any]]:
         """What failed and has not been made since, oldest first."""
-        found = sorted((self.folder / FAILURES).glob("[!.]*.json"), key=lambda p: (p.stat().st_mtime, p.name))
+        # One may be written down late, by a predecessor that was dying while somebody else made the unit.
+        held = [p for p in (self.folder / FAILURES).glob("[!.]*.json") if not (self.folder / PARTS / p.stem).is_dir()]
+        found = sorted(held, key=lambda p: (p.stat().st_mtime, p.name))
         return [json.loads(p.read_text(encoding="utf-8")) for p in found]
 
     def read(self, unit: Unit, name: str = "records.json") -> Any:
