@@ -44,6 +44,8 @@ NOTEBOOK_OF = {
 """The notebook whose source is part of a unit's identity."""
 
 
+FITS = frozenset({"train", "assemble"})
+"""Kinds of units that fit something, and that the limits of a study are for; measuring children have their own."""
 LONGEST_ERROR = 2000
 """Characters of an error that are kept: a message may hold a whole table."""
 
@@ -274,7 +276,7 @@ class Workbench:
         began = time.time()
         start = clock()
         try:
-            with confined():
+            with confined(memory=unit.kind in FITS):
                 work(beside)
         except (Exception, SystemExit) as error:
             shutil.rmtree(beside, ignore_errors=True)
