@@ -82,7 +82,7 @@ def test_a_kernel_that_dies_between_units_is_tried_again_once(bench, units):
     assert not watch.again(NotebookError("01.ipynb", 3, "", "UnitsFailedError", "prior"))
     assert not watch.again(NotebookError("01.ipynb", 3, "", "KeyError", "x"))
     watch = watch_over(bench, units, [0.0])
-    assert watch.again(DEAD)
+    assert watch.again(NotebookError("01.ipynb", 0, "", "KernelStartError", "the kernel was killed by SIGKILL"))
     assert not watch.again(DEAD)
 
 

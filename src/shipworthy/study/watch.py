@@ -76,7 +76,7 @@ class Watch:
         if not flying:
             first = "" not in self._lost
             self._lost.add("")
-            return first and error.ename == "DeadKernelError"
+            return first and error.ename in {"DeadKernelError", "KernelStartError"}
         for unit in flying:
             if unit.name in self._lost:
                 why = ", as a system does that runs out of memory" if "SIGKILL" in error.evalue else ""
