@@ -42,12 +42,14 @@ def takes_all_memory():
     while True:
         held.append(bytearray(2**22))
 def prints():
-    import resource
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    from shipworthy.measurement.child import MemoryReader
+    memory = MemoryReader()
+    memory.reset()
+    before = memory.now()
     for _ in range(int(os.environ.get("SHIPWORTHY_TEST_PRINTED_MIB", "25"))):
         print("x" * 2**20)
         os.write(1, b"y" * 2**20)
-    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    grown = memory.peak() - before
     with open(os.environ["SHIPWORTHY_OUTPUTS"] + "/grown_mib", "w") as file:
         file.write(str(grown))
 mischief = {
