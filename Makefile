@@ -41,8 +41,9 @@ check: $(stamp) ## Check style, format, types, and that notebooks hold no output
 bench: $(stamp) ## Measure speed beside peers; results in outputs/benchmarks/
 	$(venv) tests/benchmarks/run.py
 
-chaos: $(stamp) ## Kill a small study at 50 moments; each must complete to the same tables (KILLS=5 SEED=1 for others)
+chaos: $(stamp) ## Kill a small study at 50 moments; each must complete to the same tables; then print a gigabyte (KILLS=5 SEED=1 for others)
 	$(venv) tests/chaos.py --kills $(or $(KILLS),50) --seed $(or $(SEED),0)
+	SHIPWORTHY_TEST_PRINTED_MIB=512 $(venv) -m pytest -q tests/test_study_limits.py
 
 fuzz: $(stamp) ## Give the command 2,000 bad inputs; each must be refused in one sentence (INPUTS=200 SEED=1 for others)
 	$(venv) tests/fuzz.py --inputs $(or $(INPUTS),2000) --seed $(or $(SEED),0)

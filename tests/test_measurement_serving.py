@@ -253,6 +253,16 @@ def test_a_model_that_ends_its_process_is_a_failed_measurement(job, name, said):
     assert len(measured) == len(run(job, "Null"))
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a process limit its memory; run this on Linux")
+def test_a_model_that_takes_too_much_memory_says_so(job, monkeypatch):
+    """With 20 MiB allowed, a model that takes 50 ends with MemoryError as its reason; with 200, it is measured."""
+    monkeypatch.setenv("SHIPWORTHY_MEMORY_LIMIT_MIB", "20")
+    failure = find(run(job, "Memory"), "first_call_ms").failure
+    assert "status 1 while answering the first query: MemoryError" in failure
+    monkeypatch.setenv("SHIPWORTHY_MEMORY_LIMIT_MIB", "200")
+    assert find(run(job, "Memory"), "first_call_ms").values
+
+
 def test_a_batch_that_ends_the_process_leaves_the_single_queries(job):
     """Latency that was measured stands; only the batches fail."""
     measured = run(job, "BatchKilled")

@@ -227,6 +227,9 @@ def main() -> None:
     except KeyboardInterrupt:
         typer.echo("\nshipworthy: interrupted; what was done is kept, run the same command to go on", err=True)
         raise SystemExit(130) from None
+    except MemoryError:
+        complain("this machine has too little free memory for that; close other programs, or ask for fewer rows, and run again")
+        raise SystemExit(2) from None
     except USAGE_ERROR as error:
         # Typer would say it in several lines, below its usage; who gave no command at all is shown the help.
         if sys.argv[1:]:

@@ -50,6 +50,8 @@ NOTEBOOK_OF = {
 """The notebook whose source is part of a unit's identity."""
 
 
+FITS = frozenset({"train", "assemble"})
+"""Kinds of units that fit something, and that the limits of a study are for; measuring children have their own."""
 LONGEST_ERROR = 2000
 """Characters of an error that are kept: a message may hold a whole table."""
 
@@ -292,7 +294,7 @@ class Workbench:
         began = time.time()
         start = clock()
         try:
-            with confined():
+            with confined(memory=unit.kind in FITS):
                 work(beside)
         except (Exception, SystemExit) as error:
             shutil.rmtree(beside, ignore_errors=True)
@@ -376,7 +378,9 @@ class Workbench:
 
     def failures(self) -> list[dict[str, Any]]:
         """What failed and has not been made since, oldest first."""
-        found = sorted((self.folder / FAILURES).glob("[!.]*.json"), key=lambda p: (p.stat().st_mtime, p.name))
+        # One may be written down late, by a predecessor that was dying while somebody else made the unit.
+        held = [p for p in (self.folder / FAILURES).glob("[!.]*.json") if not (self.folder / PARTS / p.stem).is_dir()]
+        found = sorted(held, key=lambda p: (p.stat().st_mtime, p.name))
         return [json.loads(p.read_text(encoding="utf-8")) for p in found]
 
     def read(self, unit: Unit, name: str = "records.json") -> Any:

@@ -38,6 +38,15 @@ def _number(path: str) -> float:
         return float("inf")
 
 
+def _inactive_mib(path: str) -> float:
+    """Files that the control group has cached and does not use, in MiB; 0 where nothing says."""
+    try:
+        lines = Path(path).read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0.0
+    return next((int(line.split()[1]) / MIB for line in lines if line.startswith("inactive_file ")), 0.0)
+
+
 def free_mib() -> float:
     """Memory that this process could still be given without swapping, in MiB; ``inf`` where nothing says.
 
@@ -49,7 +58,10 @@ def free_mib() -> float:
     True
     """
     group = "/sys/fs/cgroup/memory."
-    left = _number(f"{group}max") - _number(f"{group}current") if Path(f"{group}max").exists() else float("inf")
+    left = float("inf")
+    if (most := _number(f"{group}max")) < left:
+        # Files that are cached and not in use go first, so they count as free.
+        left = most - _number(f"{group}current") + _inactive_mib(f"{group}stat")
     return max(1.0, min(_field("/proc/meminfo", "MemAvailable:"), left))
 
 
@@ -123,9 +135,9 @@ class Mouthful(io.TextIOBase):
 
 
 @contextlib.contextmanager
-def confined() -> Iterator[None]:
-    """Hold what runs inside to the memory limit, and to :data:`MOST_PRINTED` characters of what Python prints."""
-    lift = limit_memory()
+def confined(*, memory: bool) -> Iterator[None]:
+    """Hold what runs inside to :data:`MOST_PRINTED` characters of what Python prints, and to the memory limit if so asked."""
+    lift = limit_memory() if memory else lambda: None
     out, err = Mouthful(sys.stdout), Mouthful(sys.stderr)  # type: ignore[arg-type]  # IPython's streams are no TextIOBase
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):

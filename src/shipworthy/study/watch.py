@@ -11,12 +11,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from shipworthy.experiments.workbench import Unit, Workbench
+from shipworthy.experiments.workbench import FITS, Unit, Workbench
 from shipworthy.notebooks import NotebookError
 from shipworthy.study.plan import Step
 
-WATCHED = frozenset({"train", "assemble", "accuracy"})
-"""Kinds of units that the time limit is for; what is measured runs in children that have limits of their own."""
 LOOK_EVERY_S = 0.5
 
 
@@ -36,7 +34,7 @@ class Watch:
     def __init__(self, bench: Workbench, step: Step, limit_s: float, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.bench, self.limit_s, self.clock = bench, limit_s, clock
         self.units = step.units
-        self.watched = [u for u in step.units if u.kind in WATCHED]
+        self.watched = [u for u in step.units if u.kind in FITS]
         self._seen: dict[str, float] = {}
         self._looked = float("-inf")
         self._lost: set[str] = set()
@@ -78,7 +76,7 @@ class Watch:
         if not flying:
             first = "" not in self._lost
             self._lost.add("")
-            return first and error.ename == "DeadKernelError"
+            return first and error.ename in {"DeadKernelError", "KernelStartError"}
         for unit in flying:
             if unit.name in self._lost:
                 why = ", as a system does that runs out of memory" if "SIGKILL" in error.evalue else ""
