@@ -339,7 +339,7 @@ def test_a_run_folder_that_is_whole_but_empty_has_a_report(command, bare_run):
         ("datasets", datasets.names),
         ("candidates", candidates.names),
         ("notebooks", notebooks.names),
-        ("studies", lambda: ("quick", "full")),
+        ("studies", lambda: ("quick", "full", "full_multiclass", "full_regression")),
     ],
 )
 def test_lists_name_everything_with_a_sentence(command, what, names):

@@ -36,7 +36,7 @@ _Loader.yaml_implicit_resolvers = {
 
 def builtin_names() -> tuple[str, ...]:
     """Names of the studies that come with the package."""
-    return ("quick", "full")
+    return ("quick", "full", "full_multiclass", "full_regression")
 
 
 def template(file: str) -> str:
