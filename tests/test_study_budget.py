@@ -106,6 +106,17 @@ def test_a_unit_that_would_end_too_late_is_not_begun(tmp_path, write_study):
     assert [s for s in said if "left out" in s and "prior" in s]
 
 
+def test_money_without_a_map_is_read_back_as_that(tmp_path):
+    """Where no ensemble could be set beside a baseline there is no map, also after it was written and read."""
+    from shipworthy.experiments.assessment import read_money
+    from shipworthy.reporting.money import map_table
+
+    (tmp_path / "money.json").write_text('[{"dataset": "a", "level": "", "declared": {}, "map": null}]', encoding="utf-8")
+    held = read_money(tmp_path)
+    assert held[0]["map"] is None
+    assert map_table(held).empty
+
+
 @pytest.mark.study
 def test_a_study_with_a_budget_answers_and_is_completed_later(tmp_path, write_study, monkeypatch):
     """What will not fit is left out of a run that ends well and says so; the same study without a budget adds it."""

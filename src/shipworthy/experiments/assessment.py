@@ -109,7 +109,8 @@ def read_money(folder: Path) -> tuple[dict[str, Any], ...]:
         raise InputError(f"{path} cannot be read ({error}); run the study again to complete it") from None
     if not isinstance(held, list) or not all(isinstance(m, dict) and {"dataset", "level", "declared"} <= m.keys() for m in held):
         raise InputError(f"{path} does not hold the money of each data set; run the study again to complete it")
-    return tuple(held)
+    # Null stands for a number that is none, but here also for a map that nothing could be drawn on.
+    return tuple({**m, "map": m["map"] if isinstance(m.get("map"), dict) else None} for m in held)
 
 
 def read_loads(folder: Path) -> tuple[UnderLoad, ...]:
