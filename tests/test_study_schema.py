@@ -348,9 +348,9 @@ def variations(value):
 
 
 def test_the_digest_changes_with_any_field():
-    """No two studies that differ in one field, however deep, share a digest; and an equal one has the same."""
+    """No two studies that differ in one field, however deep, share a digest, but for the time budget; an equal one has the same."""
     study = read_study("quick")
-    others = variations(study)
+    others = [other for other in variations(study) if other.within_minutes == study.within_minutes]
     assert len(others) > 30
     assert len({study_digest(s) for s in [study, *others]}) == len(others) + 1
     assert study_digest(replace(study)) == study_digest(study)
