@@ -8,11 +8,11 @@ from dataclasses import replace
 import pytest
 
 from shipworthy import candidates, datasets
-from shipworthy.experiments import Workbench
+from shipworthy.experiments import Workbench, feasibility
 from shipworthy.experiments.arms import arms_of, study_at
 from shipworthy.experiments.left_out import left_out_sentences, read_left_out
 from shipworthy.experiments.workbench import TIME_LEFT_FILE
-from shipworthy.records import InputError
+from shipworthy.records import InputError, Verdict
 from shipworthy.study import plan as planning
 from shipworthy.study import read_study, run_study
 from shipworthy.study.budget import USED, fit_into
@@ -104,6 +104,24 @@ def test_a_unit_that_would_end_too_late_is_not_begun(tmp_path, write_study):
     bench.make_all((u, lambda folder: (folder / "made").touch()) for u in (long, short))
     assert (bench.done(long), bench.done(short)) == (False, True)
     assert [s for s in said if "left out" in s and "prior" in s]
+
+
+@pytest.mark.parametrize(
+    ("answer", "without", "then"),
+    [
+        ("ship", ("xgboost_tuned",), "cannot tell"),
+        ("ship", ("stack",), "ship"),
+        ("ship", (), "ship"),
+        ("do not ship", ("xgboost_tuned",), "do not ship"),
+    ],
+)
+def test_nothing_ships_while_a_baseline_was_left_out(tmp_path, answer, without, then):
+    """To ship, an ensemble must beat what there was no time for too; that it does not ship is known already."""
+    (tmp_path / "left_out.json").write_text('{"minutes": 5, "units": [], "sentences": []}', encoding="utf-8")
+    verdict = Verdict("adult", "", "soft_vote", answer, "It gains.", (), ())
+    found = feasibility.hold_back(Workbench(tmp_path), verdict, without)
+    assert found.answer == then
+    assert ("xgboost_tuned, which it must beat too" in found.reason) == (then != answer)
 
 
 def test_money_without_a_map_is_read_back_as_that(tmp_path):
