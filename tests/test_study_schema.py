@@ -131,6 +131,7 @@ REFUSED = {
     "a tab for indentation": ("  folds: 5", "\tfolds: 5", "\tfolds", "YAML mend"),
     "an open bracket": ("seeds: [0]", "seeds: [0", "metric:", "YAML mend"),
     "a tag that would run code": ("seeds: [0]", "seeds: !!python/object/apply:os.getcwd []", "seeds:", "YAML mend"),
+    "a colon in text": ("question: Is", "question: Well: is", "question: Well", "YAML colon quotes"),
     "a second document": ("sweep: {}", "sweep: {}\n---\nname: x", "---", "YAML mend"),
     "a key that is a list": ("seeds: [0]", "[a]: 1", "[a]: 1", "YAML mend"),
 }  # fmt: skip

@@ -22,6 +22,8 @@ from shipworthy.experiments.own_files import LISTS, NAME, named
 from shipworthy.records import QUANTITIES, DataFile, InputError, Study, Task, digest
 
 LARGEST_FILE = 1_000_000
+COLON = "mapping values are not allowed here"
+"""What YAML says of text such as ``question: Which is best: a or b?``."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -138,7 +140,8 @@ def _compose(text: str, where: str) -> tuple[yaml.Node, Any]:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark is not None else ""
         problem = getattr(error, "problem", None) or "it holds a character that YAML does not allow"
-        raise InputError(f"{where}{line}: is not YAML ({problem}); mend that line") from None
+        remedy = "put text that holds a colon in quotes" if problem == COLON else "mend that line"
+        raise InputError(f"{where}{line}: is not YAML ({problem}); {remedy}") from None
     except InputError:
         raise
     except (ValueError, RecursionError) as error:
