@@ -207,12 +207,12 @@ def test_what_was_left_out_is_told_by_what_it_was():
 
 def test_an_ensemble_brings_its_members():
     """A subset holds what was asked for and what that is made of, in the study's order, and load and limits follow it."""
-    study = subset_of(read_study("quick"), candidates=["soft_vote"], datasets=["flights"], seeds=[0])
+    study = subset_of(read_study("quick"), candidates=["soft_vote"], datasets=["adult"], seeds=[0])
     assert study.candidates == ("logistic_regression", "random_forest", "xgboost", "soft_vote")
     assert (study.datasets, study.load.candidates, study.load.datasets) == (
-        ("flights",),
+        ("adult",),
         ("logistic_regression", "soft_vote"),
-        ("flights",),
+        ("adult",),
     )
     none = subset_of(read_study("quick"), datasets=["breast_cancer"])
     assert none.load.candidates == ()
