@@ -369,7 +369,7 @@ def test_latest_is_followed_where_links_are_not_allowed(command, bare_run, tmp_p
         ("datasets", datasets.names),
         ("candidates", candidates.names),
         ("notebooks", notebooks.names),
-        ("studies", lambda: ("quick", "full")),
+        ("studies", lambda: ("quick", "full", "full_multiclass", "full_regression")),
     ],
 )
 def test_lists_name_everything_with_a_sentence(command, what, names):

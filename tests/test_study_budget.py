@@ -8,11 +8,11 @@ from dataclasses import replace
 import pytest
 
 from shipworthy import candidates, datasets
-from shipworthy.experiments import Workbench
+from shipworthy.experiments import Workbench, feasibility
 from shipworthy.experiments.arms import arms_of, study_at
 from shipworthy.experiments.left_out import left_out_sentences, read_left_out
 from shipworthy.experiments.workbench import TIME_LEFT_FILE
-from shipworthy.records import InputError
+from shipworthy.records import InputError, Verdict
 from shipworthy.study import plan as planning
 from shipworthy.study import read_study, run_study
 from shipworthy.study.budget import USED, fit_into
@@ -106,6 +106,35 @@ def test_a_unit_that_would_end_too_late_is_not_begun(tmp_path, write_study):
     assert [s for s in said if "left out" in s and "prior" in s]
 
 
+@pytest.mark.parametrize(
+    ("answer", "without", "then"),
+    [
+        ("ship", ("xgboost_tuned",), "cannot tell"),
+        ("ship", ("stack",), "ship"),
+        ("ship", (), "ship"),
+        ("do not ship", ("xgboost_tuned",), "do not ship"),
+    ],
+)
+def test_nothing_ships_while_a_baseline_was_left_out(tmp_path, answer, without, then):
+    """To ship, an ensemble must beat what there was no time for too; that it does not ship is known already."""
+    (tmp_path / "left_out.json").write_text('{"minutes": 5, "units": [], "sentences": []}', encoding="utf-8")
+    verdict = Verdict("adult", "", "soft_vote", answer, "It gains.", (), ())
+    found = feasibility.hold_back(Workbench(tmp_path), verdict, without)
+    assert found.answer == then
+    assert ("xgboost_tuned, which it must beat too" in found.reason) == (then != answer)
+
+
+def test_money_without_a_map_is_read_back_as_that(tmp_path):
+    """Where no ensemble could be set beside a baseline there is no map, also after it was written and read."""
+    from shipworthy.experiments.assessment import read_money
+    from shipworthy.reporting.money import map_table
+
+    (tmp_path / "money.json").write_text('[{"dataset": "a", "level": "", "declared": {}, "map": null}]', encoding="utf-8")
+    held = read_money(tmp_path)
+    assert held[0]["map"] is None
+    assert map_table(held).empty
+
+
 @pytest.mark.study
 def test_a_study_with_a_budget_answers_and_is_completed_later(tmp_path, write_study, monkeypatch):
     """What will not fit is left out of a run that ends well and says so; the same study without a budget adds it."""
@@ -178,12 +207,12 @@ def test_what_was_left_out_is_told_by_what_it_was():
 
 def test_an_ensemble_brings_its_members():
     """A subset holds what was asked for and what that is made of, in the study's order, and load and limits follow it."""
-    study = subset_of(read_study("quick"), candidates=["soft_vote"], datasets=["flights"], seeds=[0])
+    study = subset_of(read_study("quick"), candidates=["soft_vote"], datasets=["adult"], seeds=[0])
     assert study.candidates == ("logistic_regression", "random_forest", "xgboost", "soft_vote")
     assert (study.datasets, study.load.candidates, study.load.datasets) == (
-        ("flights",),
+        ("adult",),
         ("logistic_regression", "soft_vote"),
-        ("flights",),
+        ("adult",),
     )
     none = subset_of(read_study("quick"), datasets=["breast_cancer"])
     assert none.load.candidates == ()

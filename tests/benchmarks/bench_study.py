@@ -17,9 +17,19 @@ from pathlib import Path
 from harness import Result, at_most, command_beside_python, main
 
 from shipworthy import notebooks, open_run
-from shipworthy.study.report import read_timings
+from shipworthy.study.report import covered, read_timings
 
 REPEATS = 5
+SHARES_MIN = {
+    "train": (4.0, ("train", "assemble")),
+    "measure": (4.0, ("accuracy", "queries", "measure", "curve", "threads", "rates", "imports", "recipes", "portability")),
+    "simulate": (0.5, ("simulate",)),
+    "routes": (1.0, ("route",)),
+    "mess and drift": (2.5, ("mess", "drift")),
+    "fairness and explanations": (1.5, ("fairness", "explain")),
+    "verdict and report": (0.5, ()),
+}
+"""Wall minutes that each part of the study may take, and the kinds of units that it is made of."""
 ENDGAME_S = 15.0
 """In the last seconds a quarter of the time left is less than a poll and a kernel's start; there the error may be this share."""
 
@@ -42,11 +52,12 @@ def _study(folder: Path, wall: float) -> list[Result]:
     outside = wall - sum(spent.values())
     overhead = (spent["all else"] + outside) / wall
     results = [
-        at_most("the study, wall", wall, 300, "s", how=how),
+        at_most("the study, wall", wall, 900, "s", how=how),
         at_most("neither training nor measuring", 100 * overhead, 15, "%", how=f"{how}; share of the wall time"),
     ]
     for what in ("training", "measuring"):
         results.append(Result(name=what, value=100 * spent[what] / wall, unit="%", how=f"{how}; share of the wall time"))
+    results += _shares(folder, how)
     with sqlite3.connect(folder / "ledger.sqlite") as ledger:
         said = ledger.execute("select elapsed_s, left_s from progress order by elapsed_s").fetchall()
     ended = said[-1][0] + said[-1][1]
@@ -58,6 +69,26 @@ def _study(folder: Path, wall: float) -> list[Result]:
         at_most("time left, 90th percentile of the error", 100 * _p90(errors), 25, "%", how=honest),
         at_most("time left, error of the first answer", 100 * errors[0], 25, "%", how=honest),
     ]
+
+
+def _shares(folder: Path, how: str) -> list[Result]:
+    """Wall minutes of each part of the study beside its share; a part that has no unit yet took none."""
+    units = [json.loads(p.read_text(encoding="utf-8")) for p in sorted((folder / "parts").glob("*/unit.json"))]
+    with sqlite3.connect(folder / "ledger.sqlite") as ledger:
+        spans = ledger.execute("select what, began, ended from spans").fetchall()
+    known = {kind for _, kinds in SHARES_MIN.values() for kind in kinds}
+    if strange := {u["kind"] for u in units} - known:
+        msg = f"no share of the study holds units of the kind {', '.join(sorted(strange))}: add it to SHARES_MIN"
+        raise RuntimeError(msg)
+    results = []
+    for part, (share, kinds) in SHARES_MIN.items():
+        times = [(u["began"], u["began"] + u["seconds"]) for u in units if u["kind"] in kinds]
+        if not kinds:
+            # Notebooks that look at all arms have no arm in their name.
+            times = [(began, ended) for what, began, ended in spans if "/" not in what]
+        minutes = covered(times) / 60
+        results.append(at_most(f"share: {part}", minutes, share, "min", how=f"{how}; wall time in which any of it ran"))
+    return results
 
 
 def _p90(values: list[float]) -> float:

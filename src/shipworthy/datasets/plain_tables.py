@@ -281,21 +281,21 @@ def _from_parquet(path: Path, text: Sequence[str], max_rows: int) -> PlainTable:
         raise InputError(f"{path}: has columns and no rows; give a file with rows")
     columns: dict[str, Any] = {}
     kinds: dict[str, Kind] = {}
-    for entry in table.schema:
-        kind = entry.type.value_type if pa.types.is_dictionary(entry.type) else entry.type
-        column = table.column(entry.name).to_pandas()
+    for held in table.schema:
+        kind = held.type.value_type if pa.types.is_dictionary(held.type) else held.type
+        column = table.column(held.name).to_pandas()
         if pa.types.is_temporal(kind):
-            columns[entry.name], kinds[entry.name] = _as_text(column.astype(str).where(column.notna())), "date"
-        elif pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_boolean(kind) or entry.name in text:
-            columns[entry.name] = _as_text(column.astype(object).map(str, na_action="ignore"))
-            kinds[entry.name] = "text"
+            columns[held.name], kinds[held.name] = _as_text(column.astype(str).where(column.notna())), "date"
+        elif pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_boolean(kind) or held.name in text:
+            columns[held.name] = _as_text(column.astype(object).map(str, na_action="ignore"))
+            kinds[held.name] = "text"
         elif pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind) or pa.types.is_null(kind):
             values = pd.to_numeric(column).astype("float64")
             if np.isinf(values).any():
                 row = int(places[np.flatnonzero(np.isinf(values))[0]]) + 1
-                raise InputError(f"{path}, row {row}: column {entry.name!r} holds an infinity; mend it, or leave it out")
+                raise InputError(f"{path}, row {row}: column {held.name!r} holds an infinity; mend it, or leave it out")
             whole = pa.types.is_integer(kind) and not column.isna().any() and bool((values.abs() <= 2**53).all())
-            columns[entry.name], kinds[entry.name] = (values.astype("int64") if whole else values), "number"
+            columns[held.name], kinds[held.name] = (values.astype("int64") if whole else values), "number"
         else:
-            raise InputError(f"{path}: column {entry.name!r} is of type {kind}, which is neither number, text nor date; drop it")
+            raise InputError(f"{path}: column {held.name!r} is of type {kind}, which is neither number, text nor date; drop it")
     return PlainTable(pd.DataFrame(columns), kinds, tuple(_sampled(path, n_rows, len(places))))

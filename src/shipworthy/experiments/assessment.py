@@ -43,6 +43,12 @@ class Assessment:
     simulations: tuple[Simulated, ...] = ()
     """Ensembles on paper, one for each arm whose ensembles were simulated."""
 
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """The study's data sets of which anything was recorded."""
+        recorded = set(self.records["dataset"])
+        return tuple(name for name in self.study.datasets if name in recorded)
+
     def save(self, folder: Path) -> None:
         """Write the records and samples as Parquet, and verdicts, money and load as JSON, each file whole or not at all."""
         for name, frame in (("records.parquet", self.records), ("samples.parquet", self.samples)):

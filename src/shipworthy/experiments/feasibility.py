@@ -384,7 +384,7 @@ def _judge_place(
         rng=np.random.default_rng([study.seeds[0], 5]),
         elsewhere=elsewhere,
     )
-    judged.verdicts = [*(_held_back(bench, study, v, found) for v in verdicts), *judged.verdicts]
+    judged.verdicts = [*(hold_back(bench, v, found.without, Declared.of(study)) for v in verdicts), *judged.verdicts]
     table = feasibility.requirement_table(dataset, evidence, study, level=level, elsewhere=elsewhere)
     judged.requirements = table
     asked = replace(study, seeds=tuple(arm.seed for arm in found.arms))
@@ -413,10 +413,25 @@ def _unmeasured(bench: Workbench, study: Study, dataset: str, level: str, found:
     return [Verdict(dataset, level, name, "cannot tell", said, (), ()) for name in names]
 
 
-def _held_back(bench: Workbench, study: Study, verdict: Verdict, found: _Found) -> Verdict:
-    """A verdict to ship says nothing while a stronger baseline may be among what was left out; the others stand."""
-    known = Declared.of(study)
-    rivals = [name for name in found.without if known.candidate(name).kind != "ensemble"]
+def hold_back(bench: Workbench, verdict: Verdict, without: Sequence[str], known: Declared | None = None) -> Verdict:
+    """A verdict to ship says nothing while a stronger baseline may be among what was left out; the others stand.
+
+    Parameters
+    ----------
+    bench : Workbench
+        Knows the time budget.
+    verdict : Verdict
+    without : sequence of str
+        Candidates of the study that there was no time for on the verdict's data set.
+
+    known : Declared, optional
+        What the study names besides candidates of the catalogue.
+
+    Returns
+    -------
+    Verdict
+    """
+    rivals = [name for name in without if (known or Declared()).candidate(name).kind != "ensemble"]
     if verdict.answer != "ship" or not rivals:
         return verdict
     within = minutes_in_words(bench.left_out().minutes)

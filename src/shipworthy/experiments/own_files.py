@@ -72,7 +72,8 @@ def named(source: DataFile) -> DataFile:
     """
     from shipworthy import datasets
 
-    name = source.name or Path(source.file).stem
+    # A file may be called anything; what it is called in a study names folders.
+    name = source.name or re.sub(r"[^A-Za-z0-9_-]+", "_", Path(source.file).stem).strip("_")
     if not NAME.fullmatch(name):
         raise InputError(f"{name!r:.80} cannot name a data set; add a name of letters, digits, _ and - (64 at most)")
     if name in datasets.names():

@@ -95,7 +95,7 @@ def read_timings(folder: Path) -> dict[str, float]:
     units = [u for u in units if any(began <= u["began"] <= ended for began, ended in goes)]
     trained = [(u["began"], u["began"] + u["seconds"]) for u in units if u["kind"] in {"train", "assemble"}]
     measured = [(u["began"], u["began"] + u["seconds"]) for u in units if u["kind"] not in {"train", "assemble"}]
-    training, either = _covered(trained), _covered([*trained, *measured])
+    training, either = covered(trained), covered([*trained, *measured])
     waited = _waited(folder, goes)
     waiting = {"waiting": waited} if waited else {}
     return {"training": training, "measuring": either - training, **waiting, "all else": max(0.0, wall - either - waited)}
@@ -121,7 +121,7 @@ def _read_unit(path: Path) -> dict[str, Any]:
         raise InputError(f"{path} cannot be read ({error!r}); remove its folder, and run the study again") from None
 
 
-def _covered(spans: list[tuple[float, float]]) -> float:
+def covered(spans: list[tuple[float, float]]) -> float:
     """Length of the union of intervals."""
     covered, reached = 0.0, -math.inf
     for began, ended in sorted(spans):

@@ -79,7 +79,8 @@ class Clockwork:
         """
         expected: dict[str, float] = defaultdict(lambda: PRIOR_S)
         taken: dict[str, float] = defaultdict(lambda: PRIOR_S * self.slowness)
-        for name in self.fresh:
+        # As a tuple: the threads that execute notebooks ask too, while news come in.
+        for name in tuple(self.fresh):
             for kind in (name.split("-", 1)[0], ""):
                 expected[kind] += self.plan.seconds.get(name, 0.0)
                 taken[kind] += self.done[name]
@@ -182,6 +183,7 @@ class Runner:
         self.cancel = threading.Event()
         self._executing: set[str] = set()
         self._errored: set[str] = set()
+        self._fitting = threading.Lock()
         self._began = clock()
         self._kept_at = -1.0
         self._enter_plan()
@@ -270,7 +272,8 @@ class Runner:
 
     def _stages(self) -> Iterator[tuple[str, list[Sequence[Step]]]]:
         """What runs side by side, stage by stage. An exclusive step is a stage of its own; so is the report, which needs all."""
-        yield "training", list(self.plan.chains)
+        # With a time budget the shortest chain first: what it takes says early how much of the longer ones fits.
+        yield "training", list(self.plan.chains if self.ends == math.inf else self.plan.chains[::-1])
         for step in self.whole.exclusive:
             self._fit()
             if planned := [s for s in self.plan.exclusive if s.name == step.name]:
@@ -294,7 +297,7 @@ class Runner:
         errors = []
         for planned in steps:
             step = self._possible(planned)
-            if step is None:
+            if step is None or self.cancel.is_set():
                 continue
             # A step without an arm looks at all the others, so it may be skipped only where each of them was.
             looks_at_news = step.arm is None and bool(self._executing)
@@ -321,9 +324,14 @@ class Runner:
         beside.replace(path)
 
     def _possible(self, step: Step) -> Step | None:
-        """The step, less what builds on units that a time budget cut short."""
+        """The step, less what there is no time for by now, and what builds on units that were cut short."""
         if self.ends == math.inf or step.arm is None:
             return step
+        with self._fitting:
+            self._fit()
+            planned = [s for s in self.plan.steps if s.name == step.name]
+        if not planned:
+            return None
 
         def possible(unit: Unit) -> bool:
             if unit.kind == "train" or not unit.candidate:
@@ -331,7 +339,7 @@ class Runner:
             needed = members_in(unit.arm, unit.candidate) if unit.kind == "assemble" else (unit.candidate,)
             return all(self.bench.done(self.bench.fit_unit(unit.arm, name)) for name in needed)
 
-        return step.only({u.name for u in step.units if possible(u)})
+        return planned[0].only({u.name for u in planned[0].units if possible(u)})
 
     def _limit_s(self, step: Step) -> float:
         """Seconds after which a step is cut short, so that what must follow it still can; 0 for any."""

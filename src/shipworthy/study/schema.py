@@ -25,6 +25,8 @@ from shipworthy.records import QUANTITIES, DataFile, InputError, OwnEstimator, S
 from shipworthy.study.described import describe_ensembles
 
 LARGEST_FILE = 1_000_000
+COLON = "mapping values are not allowed here"
+"""What YAML says of text such as ``question: Which is best: a or b?``."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -39,7 +41,7 @@ _Loader.yaml_implicit_resolvers = {
 
 def builtin_names() -> tuple[str, ...]:
     """Names of the studies that come with the package."""
-    return ("quick", "full")
+    return ("quick", "full", "full_multiclass", "full_regression")
 
 
 def template(file: str) -> str:
@@ -141,7 +143,8 @@ def _compose(text: str, where: str) -> tuple[yaml.Node, Any]:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark is not None else ""
         problem = getattr(error, "problem", None) or "it holds a character that YAML does not allow"
-        raise InputError(f"{where}{line}: is not YAML ({problem}); mend that line") from None
+        remedy = "put text that holds a colon in quotes" if problem == COLON else "mend that line"
+        raise InputError(f"{where}{line}: is not YAML ({problem}); {remedy}") from None
     except InputError:
         raise
     except (ValueError, RecursionError) as error:
