@@ -319,9 +319,10 @@ def composite_of(built: Built, percentile: float = 99) -> Composite:
 
 def _built(name: str, members: tuple[str, ...], trained: Trained, measured: Sequence[Measurement]) -> Built:
     notes = trained.notes
-    stacked = bool(notes.get("needs_out_of_fold"))
     confidence = str(notes.get("confidence") or "")
     given = notes.get("weights") or ()
+    # Weights may have been chosen by out-of-fold predictions; what has them is a vote all the same.
+    stacked = bool(notes.get("needs_out_of_fold")) and not given
     weights = [float(given[m]) for m in members] if isinstance(given, Mapping) else list(map(float, given))
     if not weights and not stacked and not confidence:
         weights = [1.0] * len(members)
@@ -398,10 +399,11 @@ def simulate_ensembles(
     votes = simulation.line_up({name: trained[name].predictions for name in members}, bench.dataset(arm).task)
     costs = [simulation.member_cost(name, measured[name]) for name in members]
     built = []
-    for name, candidate in there.items():
+    for name in there:
         # One that chose among its members notes whom it took.
         parts = members_in(arm, name) and tuple(trained[name].notes.get("members") or ())
-        if len(parts) > 1 and set(parts) <= set(members) and not getattr(candidate, "bagged", False):
+        tells = bool(trained[name].notes.get("asks_all", True)) or "thresholds" in trained[name].notes
+        if len(parts) > 1 and set(parts) <= set(members) and tells:
             built.append(_built(name, parts, trained[name], measured[name]))
     composites = [composite_of(b) for b in built if not b.confidence]
     model = simulation.calibrate(costs, composites) if len(composites) > 1 else simulation.CostModel()
