@@ -202,7 +202,8 @@ def measure() -> list[Result]:
         "cascades": [r for r in rows if r["ensemble"] == "cascade"],
     }
     for kind, of_kind in kinds.items():
-        how = f"{len(of_kind)} {kind} on {len(DATASETS)} data sets, built, saved and served; calmest of {PLAN.rounds} rounds of {PLAN.queries // PLAN.rounds} queries"
+        how = f"{len(of_kind)} {kind} on {len(DATASETS)} data sets, built, saved and served; "
+        how += f"the calmest of {PLAN.rounds} rounds of {PLAN.queries // PLAN.rounds} queries"
         worst = max(r["gap"] for r in of_kind)
         results.append(at_most(f"{kind}: largest gap of a score", worst, 1e-6, "", how=how))
         for key, unit, limit in (("said_ms", "ms", 10), ("said_mib", "mib", 15)):
