@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 
 from shipworthy import experiments, training
+from shipworthy.experiments.assessment import read_simulations
 from shipworthy.experiments.latency_and_memory import measurements_of
-from shipworthy.records import InputError, Prices
+from shipworthy.experiments.simulated import Asked, asked_of
+from shipworthy.records import InputError, Prices, Requirement, Study
 from shipworthy.simulation import member_cost
+from shipworthy.study.plan import SIMULATE, plan_study
 
 MEMBERS = ["logistic_regression", "random_forest", "xgboost"]
 
@@ -72,3 +75,44 @@ def test_what_cannot_be_simulated_is_a_sentence(bench, arm):
         experiments.simulate_ensembles(bench, arm, ["xgboost"], metric="rmse")
     with pytest.raises(InputError, match="a simulation needs two members that are trained and measured, not 1"):
         experiments.simulate_ensembles(bench, arm, ["xgboost"])
+
+
+def test_a_simulation_is_kept_and_not_made_again(bench, arm, simulated, monkeypatch):
+    """What is kept tells of the same table; asked again it is read, and the real vote stands beside its prediction."""
+    asked = Asked(latency_budget_ms=1e6, memory_budget_mib=1e6)
+    names = ["prior", *MEMBERS, "soft_vote", "stack"]
+    found = experiments.simulation_of(bench, arm, names, asked)
+    assert found.members == tuple(MEMBERS)
+    assert [row["members"] for row in found.front] == simulated.frontier()["members"].tolist()
+    assert {row["candidate"]: row["members"] for row in found.reality}["soft_vote"] == " + ".join(MEMBERS)
+    vote = next(row for row in found.reality if row["candidate"] == "soft_vote")
+    assert vote["metric_predicted"] == pytest.approx(vote["metric_measured"], abs=1e-9)
+    assert all(pick["kind"] == "simulated" for pick in found.picks)
+    monkeypatch.setattr("shipworthy.experiments.simulated.simulate_ensembles", lambda *_, **__: pytest.fail("made again"))
+    assert experiments.simulation_of(bench, arm, names, asked) == found
+
+
+def test_a_study_plans_a_simulation_after_measuring(tmp_path):
+    """Each arm of the first seed with two members is a step after all that is timed; a study with one member has none."""
+    prices = Prices(as_of="2026-01", source="a test", vcpu_hour_usd=0.04, gib_hour_usd=0.005)
+    limit = Requirement(name="fast", quantity="latency_ms", statistic="p99", at_most=7, scenario="single_stream")
+    facts = {"name": "s", "question": "?", "datasets": ("breast_cancer", "diamonds"), "seeds": (3, 4), "prices": prices}
+    study = Study(candidates=("xgboost", "random_forest", "soft_vote"), requirements=(limit,), **facts)
+    bench = experiments.Workbench(tmp_path)
+    plan = plan_study(bench, study)
+    steps = [s for s in plan.before_last if s.notebook == SIMULATE]
+    assert [(s.arm.dataset, s.arm.seed) for s in steps] == [("breast_cancer", 3), ("diamonds", 3)]
+    assert [u.kind for s in steps for u in s.units] == ["simulate", "simulate"]
+    assert [asked_of(study, s.arm).metric for s in steps] == ["log_loss", "rmse"]
+    assert asked_of(study, steps[0].arm).latency_budget_ms == 7
+    few = plan_study(bench, Study(candidates=("prior", "xgboost", "soft_vote"), **facts))
+    assert not [s for s in few.before_last if s.notebook == SIMULATE]
+
+
+def test_a_damaged_simulation_is_named(tmp_path):
+    """A file that is no JSON, or that is not what was written, is refused by its name; none at all is no simulation."""
+    assert read_simulations(tmp_path) == ()
+    for text in ("{", '[{"dataset": 1}]'):
+        (tmp_path / "simulation.json").write_text(text, encoding="utf-8")
+        with pytest.raises(InputError, match=r"simulation\.json.*run the study again"):
+            read_simulations(tmp_path)

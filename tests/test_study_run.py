@@ -116,6 +116,7 @@ def test_executed_notebooks_are_kept(run):
     """Each notebook of the suite that a study runs lies in the run folder, executed to its end, without an error."""
     kept = sorted(p.relative_to(run.folder / "notebooks").as_posix() for p in (run.folder / "notebooks").rglob("*.ipynb"))
     stages = ["01_train_single_models", "02_build_ensembles", "03_compare_accuracy", "04_measure_latency_and_memory"]
+    stages.append("08_simulate_ensembles")
     assert kept == [*(f"{ARM}/{stage}.ipynb" for stage in stages), "feasibility_report.ipynb"]
     for name in kept:
         node = nbformat.read(run.folder / "notebooks" / name, as_version=4)
@@ -531,14 +532,17 @@ def troubled(place, write_study):
 
 def test_a_raising_cell_is_named(troubled):
     """What failed is told with data set, notebook, cell and error, one sentence a notebook."""
-    assert len(troubled.failed) == 2
-    first, second = sorted(troubled.failed)
+    assert len(troubled.failed) == 3
+    first, second, third = sorted(troubled.failed)
     assert re.match(r"breast_cancer, seed 0: 01_train_single_models\.ipynb, cell \d+ \(`.*`\): UnitsFailedError", first)
     assert "decision_tree" in first
     assert "no room for a tree" in first
     assert re.fullmatch(
         r"breast_cancer, seed 0: 03_compare_accuracy\.ipynb, cell \d+ \(`# the end`\): KeyError: 'nobody home'", second
     )
+    # With one of two members gone there is nothing to simulate.
+    assert third.startswith("breast_cancer, seed 0: 08_simulate_ensembles.ipynb, cell ")
+    assert "needs two members that are trained and measured, not 1" in third
     assert not [f for f in troubled.failed if "\n" in f]
 
 
@@ -577,10 +581,11 @@ def test_the_ledger_says_what_failed(troubled):
     assert {name.split("/")[-1] for (name,) in ledger(troubled.run, "select name from notebooks where status = 'failed'")} == {
         "01_train_single_models",
         "03_compare_accuracy",
+        "08_simulate_ensembles",
     }
     kinds = ledger(troubled.run, "select kind, candidate from units where status = 'failed'")
-    assert {candidate for _, candidate in kinds} == {"decision_tree"}
-    assert {kind for kind, _ in kinds} == {"train", "accuracy", "measure"}
+    assert {candidate for _, candidate in kinds} == {"decision_tree", ""}
+    assert {kind for kind, _ in kinds} == {"train", "accuracy", "measure", "simulate"}
 
 
 def test_the_failed_notebook_shows_where(troubled):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from shipworthy.records import Candidate, Measurement, MeasuringPlan, Trained
 from shipworthy.training.fitting import predict
 
 MEMBERS = ("logistic_regression", "decision_tree", "random_forest", "xgboost")
-DATASETS = {"adult": 4000, "flights": 4000, "cells": 0, "mnist5k": 1500}
+DATASETS = {"adult": 4000, "flights": 4000, "cells": 0, "mnist5k": 800}
 """Rows to train on; 0 means all."""
 TEACH = {"lr+rf": "1010", "dt+xgb": "0101", "lr+dt+xgb": "1101"}
 """Uniform votes that calibrate the law: which of the members they have."""
@@ -38,7 +38,7 @@ CASCADES = {
     "cells": (("decision_tree", "logistic_regression", "xgboost"), (0.99, 0.8), "margin"),
     "mnist5k": (("logistic_regression", "xgboost"), (0.9,), "margin"),
 }
-PLAN = MeasuringPlan(queries=400, rounds=2, warm_up=20, batch_sizes=(2,), batch_repeats=1)
+PLAN = MeasuringPlan(queries=400, rounds=4, warm_up=20, batch_sizes=(2,), batch_repeats=1)
 Found = dict[str, tuple[Measurement, ...]]
 
 
@@ -80,10 +80,7 @@ def _build(bench: experiments.Workbench, arm: Arm, folder: Path) -> dict[str, Tr
 
 
 def _measure(bench: experiments.Workbench, arm: Arm, made: Mapping[str, Trained], folder: Path) -> Found:
-    """Serve each in fresh child processes, alone on the machine, the rounds interleaved."""
-    kept = folder / "measured.json"
-    if kept.is_file():
-        return TypeAdapter(Found).validate_json(kept.read_text(encoding="utf-8"))
+    """Serve each in fresh child processes, alone on the machine, the rounds interleaved; each round is kept as it ends."""
     dataset = bench.dataset(arm)
     queries = folder / "queries.json"
     rows = np.random.default_rng(0).permutation(dataset.split.test)[: PLAN.queries]
@@ -92,22 +89,30 @@ def _measure(bench: experiments.Workbench, arm: Arm, made: Mapping[str, Trained]
     with exclusive(bench.notify):
         for r in range(PLAN.rounds):
             for name, trained in made.items():
-                job = ServingJob(
-                    candidate=name,
-                    dataset=arm.dataset,
-                    artefact=Path(trained.artefact),
-                    queries=queries,
-                    plan=PLAN,
-                    round_index=r,
-                )
-                rounds[name].append(measure_round(job))
-    found = {name: combine(measured) for name, measured in rounds.items()}
-    kept.write_text(json.dumps({name: [asdict(m) for m in ms] for name, ms in found.items()}), encoding="utf-8")
-    return found
+                kept = folder / f"round-{r}-{name}.json"
+                if not kept.is_file():
+                    job = ServingJob(
+                        candidate=name,
+                        dataset=arm.dataset,
+                        artefact=Path(trained.artefact),
+                        queries=queries,
+                        plan=PLAN,
+                        round_index=r,
+                    )
+                    kept.write_text(json.dumps([asdict(m) for m in measure_round(job)]), encoding="utf-8")
+                rounds[name].append(TypeAdapter(tuple[Measurement, ...]).validate_json(kept.read_text(encoding="utf-8")))
+    return {name: combine(measured) for name, measured in rounds.items()}
+
+
+def _calm(found: Found, name: str, statistic: Callable[[np.ndarray], float]) -> float:
+    """A statistic of the round that was least disturbed: the smallest of the rounds, as timeit advises."""
+    (m,) = [m for m in found[name] if m.quantity == "latency_ms" and m.conditions.scenario == "single_stream"]
+    values, rounds = np.array(m.values), np.array(m.round_index)
+    return min(float(statistic(values[rounds == r])) for r in np.unique(rounds))
 
 
 def _median(found: Found, name: str) -> simulation.MemberCost:
-    return simulation.member_cost(name, found[name], percentile=50)
+    return replace(simulation.member_cost(name, found[name], percentile=50), p50_ms=_calm(found, name, np.median))
 
 
 def reality(dataset: str, rows: int, folder: Path) -> list[dict[str, float | str]]:
@@ -115,7 +120,7 @@ def reality(dataset: str, rows: int, folder: Path) -> list[dict[str, float | str
     folder.mkdir(parents=True, exist_ok=True)
     bench = experiments.Workbench(folder, notify=lambda said: print(said, file=sys.stderr))  # noqa: T201 - how far it is
     (folder / "parts").mkdir(exist_ok=True)
-    arm = experiments.make_arm(dataset, training={"max_train_rows": rows, "max_test_rows": 4000, "folds": 3})
+    arm = experiments.make_arm(dataset, training={"max_train_rows": rows, "max_test_rows": 4000, "folds": 2})
     made = _build(bench, arm, folder)
     found = _measure(bench, arm, made, folder)
     votes = simulation.line_up({m: made[m].predictions for m in MEMBERS}, bench.dataset(arm).task)
@@ -162,14 +167,11 @@ def _cascade_row(
     costs: Sequence[simulation.MemberCost],
 ) -> dict[str, float | str]:
     stages, thresholds, how = CASCADES[dataset]
-    pooled = [m for name in MEMBERS for m in found[name]]
-    drawn = simulation.latency_samples(MEMBERS, pooled, np.random.default_rng(0))
+    # The mean is of what each member takes on average in its calmest round.
+    drawn = {m: np.array([_calm(found, m, np.mean)]) for m in MEMBERS}
     paper = simulation.one_cascade(votes, drawn, stages, thresholds, how=how)
     membership = np.array([[m in stages for m in MEMBERS]])
     served = simulation.serve(costs, membership, model=law, build=simulation.Build())
-    latencies = [
-        v for m in found["cascade"] if m.quantity == "latency_ms" and m.conditions.scenario == "single_stream" for v in m.values
-    ]
     right = float((made.predictions.test.argmax(axis=1) == made.predictions.test_y).mean())
     return {
         "dataset": dataset,
@@ -177,7 +179,7 @@ def _cascade_row(
         "gap": abs(paper.accuracy_test - right),
         "said_ms": paper.mean_ms,
         "summed_ms": paper.mean_ms,
-        "was_ms": float(np.mean(latencies)),
+        "was_ms": _calm(found, "cascade", np.mean),
         "said_mib": float(served.memory_mib[0]),
         "was_mib": _median(found, "cascade").memory_mib,
     }
@@ -200,7 +202,8 @@ def measure() -> list[Result]:
         "cascades": [r for r in rows if r["ensemble"] == "cascade"],
     }
     for kind, of_kind in kinds.items():
-        how = f"{len(of_kind)} {kind} on {len(DATASETS)} data sets, built, saved and served; {PLAN.queries} queries each"
+        how = f"{len(of_kind)} {kind} on {len(DATASETS)} data sets, built, saved and served; "
+        how += f"the calmest of {PLAN.rounds} rounds of {PLAN.queries // PLAN.rounds} queries"
         worst = max(r["gap"] for r in of_kind)
         results.append(at_most(f"{kind}: largest gap of a score", worst, 1e-6, "", how=how))
         for key, unit, limit in (("said_ms", "ms", 10), ("said_mib", "mib", 15)):

@@ -320,8 +320,9 @@ def composite_of(built: Built, percentile: float = 99) -> Composite:
 def _built(name: str, members: tuple[str, ...], trained: Trained, measured: Sequence[Measurement]) -> Built:
     notes = trained.notes
     confidence = str(notes.get("confidence") or "")
-    stacked = "weights" not in notes and not confidence
     given = notes.get("weights") or ()
+    # Weights may have been chosen by out-of-fold predictions; what has them is a vote all the same.
+    stacked = bool(notes.get("needs_out_of_fold")) and not given
     weights = [float(given[m]) for m in members] if isinstance(given, Mapping) else list(map(float, given))
     if not weights and not stacked and not confidence:
         weights = [1.0] * len(members)

@@ -276,6 +276,23 @@ def _simulate(bench: Workbench, arm: Arm, names: Sequence[str], asked: Asked) ->
         prices=asked.prices,
         traffic_queries_s=asked.traffic_queries_s,
     )
+    return tell(found, arm, asked)
+
+
+def tell(found: Simulation, arm: Arm, asked: Asked) -> Simulated:
+    """Everything that is kept of a simulation.
+
+    Parameters
+    ----------
+    found : Simulation
+    arm : Arm
+        The one that it is of.
+    asked : Asked
+
+    Returns
+    -------
+    Simulated
+    """
     classes = found.votes.task != "regression"
     curves = _pairs(found) if classes else {}
     ways = found.short_cuts()
@@ -496,12 +513,13 @@ def pick_line(pick: Mapping[str, Any]) -> str:
     >>> pick_line({"name": "mine", "members": ["xgboost", "random_forest"], "weights": [0.6, 0.4]})
     '- {name: mine, weights: {xgboost: 0.6, random_forest: 0.4}}'
     >>> pick_line({"name": "fast", "members": ["decision_tree", "xgboost"], "thresholds": [0.8], "confidence": "margin"})
-    '- {name: fast, members: [decision_tree, xgboost], thresholds: [0.8], confidence: margin}'
+    '- {name: fast, cascade: [decision_tree, xgboost], threshold: 0.8, confidence: margin}'
     """
     if pick.get("thresholds"):
-        thresholds = ", ".join(f"{t:g}" for t in pick["thresholds"])
+        limits = [f"{t:g}" for t in pick["thresholds"]]
+        limit = f"threshold: {limits[0]}" if len(limits) == 1 else f"thresholds: [{', '.join(limits)}]"
         asked = ", ".join(pick["members"])
-        return f"- {{name: {pick['name']}, members: [{asked}], thresholds: [{thresholds}], confidence: {pick['confidence']}}}"
+        return f"- {{name: {pick['name']}, cascade: [{asked}], {limit}, confidence: {pick['confidence']}}}"
     if len(pick["members"]) == 1:
         return f"- {pick['members'][0]}"
     weights = ", ".join(f"{m}: {w:g}" for m, w in zip(pick["members"], pick["weights"], strict=True))

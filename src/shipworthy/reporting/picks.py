@@ -120,9 +120,10 @@ def pick_with_sliders(found: Mapping[str, Any], *, latency_ms: float, memory_mib
     sliders = []
     for key, words, start in (("latency_ms", "p99 (ms)", latency_ms), ("memory_mib", "memory (MiB)", memory_mib)):
         values = [row[key] for row in found["front"]]
-        low, high = min(values) * 0.9, max(*values, start) * 1.1
+        # At its left end nothing can be built; at its right end anything can.
+        low, high = min(min(values) * 0.9, start), max(*values, start) * 1.1
         slider = ipywidgets.FloatLogSlider(
-            value=min(max(start, low), high),
+            value=start,
             base=10,
             min=math.log10(low),
             max=math.log10(high),

@@ -209,8 +209,10 @@ def _way_points(ax: Axes, found: Mapping[str, Any]) -> list[Line]:
         moved = ax.transData + ScaledTranslation(0, (14 + 11 * height) / 72, figure.dpi_scale_trans)
         ax.plot([way["latency_ms"]], [way["test"]], marker=OF_WAYS.get(way["way"], "+"), markersize=8, color="white",
                 markeredgecolor=INK, markeredgewidth=1.3, transform=moved, zorder=7)  # fmt: skip
-        top = ax.transData.inverted().transform(moved.transform((way["latency_ms"], way["test"])))
-        stacks.append(((way["latency_ms"], way["test"]), (way["latency_ms"], float(top[1]))))
+        # As wide and as high as the marker, so that no name is written over it.
+        corner = np.array(moved.transform((way["latency_ms"], way["test"])))
+        ends = [ax.transData.inverted().transform(corner + step) for step in (-7.0, 7.0)]
+        stacks.append(((float(ends[0][0]), float(ends[0][1])), (float(ends[1][0]), float(ends[1][1]))))
     return stacks
 
 
@@ -247,10 +249,9 @@ def diminishing_return(found: Mapping[str, Any]) -> ReportFigure:
     if best["size"] == 1:
         finding = f"{title_of(found)}: one member alone, {first['members']}, is as good out of fold as any vote"
     else:
-        finding = (
-            f"{title_of(found)}: {best['size']} members are best out of fold; on test rows they are worth {gain:.4f} {metric}"
-        )
-        finding += f" over the best one, at {times(best['latency_ms'] / first['latency_ms'])} its latency"
+        verb, joint = ("gain", "over") if gain >= 0 else ("lose", "to")
+        finding = f"{title_of(found)}: {best['size']} members are best out of fold; on test rows they {verb} {abs(gain):.4f}"
+        finding += f" {metric} {joint} the best one, at {times(best['latency_ms'] / first['latency_ms'])} its latency"
     with theme():
         figure, ax = canvas(finding, 5.8)
         x = [row["size"] for row in sizes]
@@ -348,13 +349,16 @@ def cascade_curves(found: Mapping[str, Any]) -> ReportFigure:
         finding = f"{title_of(found)}: no cascade of two is as accurate out of fold as the most accurate member alone"
     with theme():
         figure, ax = canvas(finding, 6.2)
+        wide = max(max(c["mean_ms"]) for c in curves)
         for curve, colour, shape in zip(curves, OF_LINES, SHAPES, strict=False):
             x, y, early = (np.array(curve[k]) for k in ("mean_ms", "accuracy_test", "early"))
             ax.plot(x, y, color=colour, linewidth=2.2, zorder=3)
-            for share in (0.25, 0.5, 0.75):
+            last = math.inf
+            for share in (0.75, 0.5, 0.25):
                 at = int(np.abs(early - share).argmin())
                 ax.plot([x[at]], [y[at]], marker=shape, markersize=7, color=colour, zorder=4)
-                if curve is curves[0]:
+                if curve is curves[0] and abs(last - x[at]) > 0.06 * wide:
+                    last = x[at]
                     ax.annotate(f"{100 * early[at]:.0f} %", (x[at], y[at]), xytext=(0, -17), textcoords="offset points",
                                 ha="center", color=colour, fontsize=11)  # fmt: skip
             ax.plot([], [], color=colour, marker=shape, linewidth=2.2, label=" then ".join(curve["members"]))

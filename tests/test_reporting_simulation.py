@@ -1,0 +1,161 @@
+"""Ensembles on paper as they are told: each finding, the pick of a budget, the sliders, the tables, the lines that build."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+import yaml
+
+from shipworthy import experiments, reporting, simulation
+from shipworthy.experiments.simulate import Built, Simulation
+from shipworthy.experiments.simulated import Asked, read_simulated, tell
+from shipworthy.records import Conditions, InputError, Measurement
+from shipworthy.reporting.picks import pick_within, simulation_frame, simulation_view
+
+HERE = Conditions("m", "v", 1, "single_stream", 1, 0, 50, "off", "lean", "0", 0.0)
+TIMES = {"m0": 1.0, "m1": 2.0, "m2": 4.0, "m3": 8.0, "both": 3.3, "three": 7.7}
+MEMORIES = {"m0": 100.0, "m1": 110.0, "m2": 130.0, "m3": 105.0, "both": 111.0, "three": 142.0}
+
+
+def measured(name):
+    """Latency, memory, CPU time and size of a candidate, made up."""
+    spread = np.linspace(0.9, 1.3, 100) * TIMES[name]
+    facts = {"latency_ms": spread.tolist(), "memory_mib": [MEMORIES[name]], "cpu_ms": [TIMES[name]], "size_mib": [1.0]}
+    return [
+        Measurement(name, "made", quantity, tuple(values), (0,) * len(values), HERE if quantity == "latency_ms" else
+                    replace(HERE, scenario="none"))
+        for quantity, values in facts.items()
+    ]  # fmt: skip
+
+
+def simulated_of(said, task, *, built=()):
+    """A simulation of made-up members."""
+    votes = simulation.line_up(said, task)
+    measurements = tuple(m for name in said for m in measured(name))
+    costs = [simulation.member_cost(name, measurements) for name in said]
+    table = simulation.every_subset(votes, costs=costs, price=lambda cpu, mib: cpu + mib)
+    metric = "rmse" if task == "regression" else "log_loss"
+    return Simulation(votes, table, simulation.CostModel(), metric, measurements, built), metric
+
+
+@pytest.fixture(scope="module")
+def found(members_that_vote):
+    """What is told of four members of a task with three classes, two votes of which were built."""
+    said = members_that_vote(4, 300, 3)
+    first, second, third = (said[m].test for m in ("m0", "m1", "m2"))
+    votes = {"both": (("m0", "m1"), (first + second) / 2), "three": (("m0", "m1", "m2"), (first + second + third) / 3)}
+    built = tuple(
+        Built(
+            name, members, (1 / len(members),) * len(members), (), "", False, replace(said["m0"], test=p), tuple(measured(name))
+        )
+        for name, (members, p) in votes.items()
+    )
+    whole, metric = simulated_of(said, "multiclass", built=built)
+    return asdict(tell(whole, experiments.make_arm("cells"), Asked(latency_budget_ms=4.0, metric=metric)))
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        reporting.ensemble_frontier,
+        reporting.diminishing_return,
+        reporting.price_of_greed,
+        reporting.cascade_curves,
+        reporting.worth_bars,
+    ],
+)
+def test_each_figure_states_its_finding_and_describes_itself(found, draw):
+    """The title is the finding and names the data set; the SVG holds both it and the description, the same bytes each time."""
+    figure = draw(found)
+    assert figure.finding.startswith("cells: ")
+    assert figure.description
+    assert figure.svg() == draw(found).svg()
+    assert 'role="img"' in figure.svg()
+
+
+def test_the_pick_of_a_budget_is_the_best_subset_that_fits(found, members_that_vote):
+    """For any budget, the front alone gives the subset that a search of all subsets gives; what no budget allows is said."""
+    whole, _ = simulated_of(members_that_vote(4, 300, 3), "multiclass")
+    rng = np.random.default_rng(0)
+    for latency, memory in zip(rng.uniform(1.3, 20, 50), rng.uniform(105, 160, 50), strict=True):
+        expected = whole.within(latency_ms=latency, memory_mib=memory)
+        assert pick_within(found, latency_ms=latency, memory_mib=memory)["members"] == " + ".join(expected.members)
+    assert pick_within(found, latency_ms=0.1) is None
+    sentence = reporting.budget_sentence(found, latency_ms=0.1, memory_mib=500)
+    assert "nothing can be built: the fastest takes 1.30 ms, the smallest 100 MiB" in sentence
+    assert reporting.budget_sentence(found, latency_ms=4, memory_mib=500).endswith("Simulated, not measured.")
+
+
+def test_sliders_move_the_pick(found):
+    """Moving the latency slider changes the sentence and the marked point at once; at its left end nothing can be built."""
+    box = reporting.pick_with_sliders(found, latency_ms=30.0, memory_mib=500.0)
+    latency, _, sentence, figure = box.children
+    before = sentence.value, figure.value
+    assert "build " in before[0]
+    latency.value = 1.35
+    assert sentence.value != before[0]
+    assert "build m0:" in sentence.value
+    assert figure.value != before[1]
+    assert "your pick: m0" in figure.value
+    latency.value = 10**latency.min
+    assert "nothing can be built" in sentence.value
+
+
+def test_each_pick_prints_the_line_that_builds_it(found):
+    """The lines are YAML: a candidate's name, a vote with weights that sum to 1, or a cascade with its threshold."""
+    assert {"sim_best", "sim_knee", "sim_budget", "sim_weighted"} <= {p["name"] for p in found["picks"]}
+    for pick, line in zip(found["picks"], reporting.pick_table(found)["to build it"], strict=True):
+        (entry,) = yaml.safe_load(line)
+        if len(pick["members"]) == 1:
+            assert entry == pick["members"][0]
+        elif "thresholds" in pick:
+            assert entry["cascade"] == pick["members"]
+            assert entry["threshold"] == pytest.approx(pick["thresholds"][0], rel=1e-5)
+        else:
+            assert list(entry["weights"]) == pick["members"]
+            assert sum(entry["weights"].values()) == pytest.approx(1, abs=1e-3)
+        assert pick["kind"] == "simulated"
+
+
+def test_what_was_built_stands_beside_what_was_predicted(found):
+    """Scores on paper are those of the built votes; each is predicted by its members' plain sum, as only one other was built."""
+    both, three = found["reality"]
+    for row in (both, three):
+        assert row["metric_predicted"] == pytest.approx(row["metric_measured"], abs=1e-9)
+        assert row["law"] == 0
+    half = simulation.member_cost("m0", measured("m0"), percentile=50).latency_ms
+    assert both["p50_predicted"] == pytest.approx(3 * half)
+    assert both["p50_measured"] == pytest.approx(3.3 * half)
+    assert both["memory_predicted"] == pytest.approx(110)
+    assert "predicted from the others alone" in reporting.reality_sentence(found)
+    assert "-9 %" in reporting.reality_table(found)["p50 (ms)"][0]
+    assert "nothing shows how far" in reporting.reality_sentence({**found, "reality": ()})
+
+
+def test_the_page_and_the_table_say_what_was_simulated(found):
+    """A view holds every figure and table; the frame marks each row as simulated or measured."""
+    drawn = {}
+    (view,) = simulation_view([found], drawn)
+    assert {f["file"] for f in view["figures"]} == set(drawn)
+    assert len(drawn) == 5
+    assert [t["title"] for t in view["tables"]][:2] == ["Picks", "What each member is worth"]
+    frame = simulation_frame([found])
+    assert (frame["kind"] == "measured").sum() == 2
+    assert set(frame["kind"]) == {"measured", "simulated"}
+    assert len(frame) == len(found["front"]) + len(found["picks"]) + 4
+
+
+def test_a_regression_has_no_cascades(members_that_vote):
+    """Numbers have no confidence: its view has no cascades, and all else is there."""
+    whole, metric = simulated_of(members_that_vote(3, 200, 1), "regression")
+    told = asdict(tell(whole, experiments.make_arm("diamonds"), Asked(metric=metric)))
+    drawn = {}
+    simulation_view([told], drawn)
+    assert not told["curves"]
+    assert len(drawn) == 4
+    assert math.isfinite(told["hypervolume"])
+    with pytest.raises(InputError, match=r"kept: .* \(and \d+ more\); run the study again"):
+        read_simulated({"dataset": "x"}, "kept")
