@@ -4,9 +4,10 @@ A vote's out-of-fold predictions are the mean of its members'; where its weights
 chosen on the others. A stack's final estimator, or second layer, is fitted on its members' out-of-fold predictions, never on what
 they say of rows that they learnt from; its own out-of-fold predictions come from one that was fitted on the other folds. One
 thing this cannot undo: in those other folds the members had seen the held-out rows. A nested refit of all members would, at
-``folds`` times the cost; with a few weights to learn it is not worth it, and a second layer's out-of-fold score is somewhat
-flattered. Nobody is judged by it: test rows decide. A bag is the models that were fitted without one fold, so its out-of-fold
-predictions are its member's. Weights and thresholds that somebody declares may owe something to any rows.
+``folds`` times the cost; with a few weights to learn it is not worth it. A second layer's out-of-fold score is flattered, and
+much where folds are days: .76 ROC AUC on 2,000 flights, .67 on test rows. So nobody should be chosen by it: test rows decide. A
+bag is the models that were fitted without one fold, so its out-of-fold predictions are its member's. Weights and thresholds that
+somebody declares may owe something to any rows.
 
 This module does *not* know how members were fitted or why they were chosen.
 """
