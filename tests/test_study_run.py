@@ -657,5 +657,5 @@ def test_killed_runs_complete_to_the_same(tmp_path):
     """Killed at two random moments and completed, a study has the same accuracy table, rows, units and counts."""
     script = Path(__file__).with_name("chaos.py")
     command = [sys.executable, str(script), "--kills", "2", "--folder", str(tmp_path)]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=900)
     assert ended.returncode == 0, ended.stdout[-3000:] + ended.stderr[-3000:]
