@@ -44,8 +44,8 @@ def describe_ensembles(values: dict[str, Any], where: str, line_of: Callable[[tu
             raise InputError(f"{where}, line {line_of((field,))}: {field} must be a list, such as [a, b], not {held!r:.60}")
         places[field] = [-1] * len(held)
     entries = values.get("candidates")
-    if not isinstance(entries, list):
-        return places
+    if not isinstance(entries, list) or not all(isinstance(values.get(field) or [], list) for field in places):
+        return places  # the types of a study say what is wrong
     for place, entry in enumerate(entries):
         if not isinstance(entry, dict) or not {"weights", "cascade"} & set(entry):
             continue

@@ -222,7 +222,9 @@ def _describe_files(values: dict[str, Any], where: str, root: yaml.Node) -> list
     entries = values.get("datasets")
     if not isinstance(entries, list) or not any(isinstance(e, dict) for e in entries):
         return []
-    places, described = [], list(values.get("files") or [])
+    if not isinstance(held := values.get("files") or [], list):
+        return []  # the types of a study say what is wrong
+    places, described = [], list(held)
     for place, entry in enumerate(entries):
         if not isinstance(entry, dict):
             continue
@@ -252,9 +254,10 @@ def _describe_estimators(values: dict[str, Any], where: str, root: yaml.Node) ->
     A text with a colon is an import path alone.
     """
     entries = values.get("candidates")
-    if not isinstance(entries, list):
-        return []
-    places, described = [], list(values.get("estimators") or [])
+    held = values.get("estimators") or []
+    if not isinstance(entries, list) or not isinstance(held, list):
+        return []  # the types of a study say what is wrong
+    places, described = [], list(held)
     for place, entry in enumerate(entries):
         if isinstance(entry, str) and ":" in entry:
             entry = {"estimator": entry}  # noqa: PLW2901 - the same thing in one form
