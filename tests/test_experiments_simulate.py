@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from sklearn.metrics import log_loss
 
 from shipworthy import experiments, training
 from shipworthy.experiments.assessment import read_simulations
@@ -47,6 +48,16 @@ def test_the_vote_on_paper_is_the_vote_that_was_built(simulated, bench, arm):
         assert simulated.table.costs().latency_ms[1 << i] == pytest.approx(alone.latency_ms)
     assert simulated.model.n_composites == 2
     assert simulated.table.usd[whole] > simulated.table.usd[1] > 0
+
+
+def test_of_more_members_than_are_tried_the_best_alone_are_taken(simulated, bench, arm):
+    """Of three, the two whose own out-of-fold log loss, as scikit-learn counts it, is least; those ensembles are as before."""
+    said = {m: training.load(bench.part(bench.fit_unit(arm, m))).predictions for m in MEMBERS}
+    alone = {m: log_loss(p.oof_y, p.oof / p.oof.sum(axis=1, keepdims=True, dtype=float)) for m, p in said.items()}
+    two = experiments.simulate_ensembles(bench, arm, MEMBERS, most_members=2).table
+    assert set(two.names) == set(sorted(alone, key=alone.get)[:2])
+    both = simulated.table.subset(two.names)
+    assert two.oof["log_loss"][two.subset(two.names)] == pytest.approx(simulated.table.oof["log_loss"][both])
 
 
 def test_the_frames_are_about_the_same_table(simulated):

@@ -18,7 +18,7 @@ from shipworthy.experiments.arms import Arm
 from shipworthy.experiments.ensembles import ensure_trained, votes_with
 from shipworthy.experiments.latency_and_memory import measure_latency_and_memory, measurements_of
 from shipworthy.experiments.workbench import Workbench
-from shipworthy.records import InputError, Measurement, Predictions, Prices, Trained
+from shipworthy.records import QUANTITIES, InputError, Measurement, Predictions, Prices, Trained
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -339,6 +339,16 @@ def _built(name: str, members: tuple[str, ...], trained: Trained, measured: Sequ
     )
 
 
+def _best_alone(votes: Votes, metric: str, most: int) -> list[str]:
+    """The best members by their own out-of-fold metric, in the order in which they stand."""
+    from shipworthy import simulation
+
+    alone = [simulation.scores(votes, weights)[0][metric] for weights in np.eye(votes.n_members)]
+    better = -1.0 if QUANTITIES[metric].greater_is_better else 1.0
+    best = set(np.argsort(better * np.array(alone), kind="stable")[:most])
+    return [name for i, name in enumerate(votes.names) if i in best]
+
+
 def _row(chosen: Pick) -> dict[str, object]:
     facts = {"members": " + ".join(chosen.members), "oof": chosen.oof, "test": chosen.test, "optimism": chosen.optimism}
     return {**facts, "latency_ms": chosen.latency_ms, "memory_mib": chosen.memory_mib}
@@ -353,6 +363,7 @@ def simulate_ensembles(
     build: Build | None = None,
     prices: Prices | None = None,
     traffic_queries_s: float = 10.0,
+    most_members: int = 20,
 ) -> Simulation:
     """Simulate every ensemble of an arm's members.
 
@@ -371,6 +382,8 @@ def simulate_ensembles(
         Given, each subset has a price.
     traffic_queries_s : float
         For the prices.
+    most_members : int
+        Of more, the best alone by their out-of-fold metric are taken: every further member doubles the table. At most 20.
 
     Returns
     -------
@@ -397,6 +410,10 @@ def simulate_ensembles(
             f"{arm.title}: a simulation needs two members that are trained and measured, not {len(members)}: name more"
         )
     votes = simulation.line_up({name: trained[name].predictions for name in members}, bench.dataset(arm).task)
+    if len(members) > most_members:
+        members = _best_alone(votes, metric, most_members)
+        bench.notify(f"{arm.title}: the {most_members} best of {votes.n_members} members, out of fold, are simulated")
+        votes = simulation.line_up({name: trained[name].predictions for name in members}, bench.dataset(arm).task)
     costs = [simulation.member_cost(name, measured[name]) for name in members]
     built = []
     for name in there:
