@@ -111,6 +111,23 @@ def test_a_weighted_vote_equals_scikit_learns_fitted_whole(built, dataset, name)
 
 
 @ON
+def test_an_ensemble_of_models_that_a_search_found_is_saved_without_the_searches(tmp_path):
+    """A vote and a cascade of what two searches shipped say what those models say, and hold no search: none could be saved."""
+    members = ("xgboost_tuned", "xgboost_large")
+    vote, layers = (
+        OwnVote(name="mine", weights=dict.fromkeys(members, 1.0)),
+        OwnCascade(name="turn", members=members, thresholds=(0.9,)),
+    )
+    rows = {**SAMPLES["breast_cancer"], "search_trials": 1}
+    arm = experiments.make_arm("breast_cancer", 3, training=rows, declared=Declared(ensembles=(vote, layers)))
+    bench = experiments.Workbench(tmp_path, notify=[].append)
+    experiments.build_ensembles(bench, arm, ["mine", "turn"])
+    said = {n: training.load(bench.part(bench.fit_unit(arm, n))).predictions.test for n in (*members, "mine", "turn")}
+    np.testing.assert_allclose(said["mine"], (said["xgboost_tuned"] + said["xgboost_large"]) / 2)
+    sure = sureness(said["xgboost_tuned"], "margin") >= 0.9
+    np.testing.assert_allclose(said["turn"], np.where(sure[:, None], said["xgboost_tuned"], said["xgboost_large"]))
+
+
 @pytest.mark.parametrize("name", CHOOSERS)
 def test_a_choice_is_simulations_own_and_is_made_anew_for_every_fold(built, dataset, name):
     """Selection on the out-of-fold rows gives the shipped weights; on the rows of other folds those that weigh a fold."""

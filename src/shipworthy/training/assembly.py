@@ -86,7 +86,7 @@ def assemble(
         weights=weights or {},
     )
     try:
-        ensemble = candidate.build(ingredients)
+        ensemble = _of_what_is_shipped(candidate.build(ingredients))
         fitted = [artefacts.load(path) for t in chosen for path in _parts(candidate, t, dataset)]
         (shipped, oof), costs = meter(lambda: _put_together(ensemble, fitted, [t.predictions.oof for t in chosen], dataset))
         if fold_weights:
@@ -106,6 +106,13 @@ def assemble(
     # Whoever builds it must have its members' out-of-fold predictions only if something was learnt from them.
     notes["needs_out_of_fold"] = final is not None or bool(fold_weights) or candidate.bagged
     return Trained(candidate.name, predictions(dataset, oof, test), str(folder / ARTEFACT), costs, notes)
+
+
+def _of_what_is_shipped(ensemble: Estimator) -> Estimator:
+    """The ensemble without searches in its list of unfitted members: what a search found is shipped, and not how it searched."""
+    if hasattr(ensemble, "estimators"):
+        ensemble.estimators = [(name, e.estimator if hasattr(e, "refit") else e) for name, e in ensemble.estimators]
+    return ensemble
 
 
 def _matching(candidate: Candidate, names: tuple[str, ...], members: Mapping[str, Trained], dataset: Dataset) -> list[Trained]:
