@@ -110,7 +110,6 @@ def test_a_weighted_vote_equals_scikit_learns_fitted_whole(built, dataset, name)
     np.testing.assert_allclose(here.say(here.shipped(name), X), here.trained(name).predictions.test, rtol=1e-12, atol=1e-15)
 
 
-@ON
 def test_an_ensemble_of_models_that_a_search_found_is_saved_without_the_searches(tmp_path):
     """A vote and a cascade of what two searches shipped say what those models say, and hold no search: none could be saved."""
     members = ("xgboost_tuned", "xgboost_large")
@@ -128,6 +127,7 @@ def test_an_ensemble_of_models_that_a_search_found_is_saved_without_the_searches
     np.testing.assert_allclose(said["turn"], np.where(sure[:, None], said["xgboost_tuned"], said["xgboost_large"]))
 
 
+@ON
 @pytest.mark.parametrize("name", CHOOSERS)
 def test_a_choice_is_simulations_own_and_is_made_anew_for_every_fold(built, dataset, name):
     """Selection on the out-of-fold rows gives the shipped weights; on the rows of other folds those that weigh a fold."""
