@@ -610,6 +610,7 @@ def test_a_saved_assessment_comes_back_equal(judged, tmp_path):
         "money.json",
         "records.parquet",
         "samples.parquet",
+        "simulation.json",
         "verdicts.json",
     ]
 

@@ -83,13 +83,15 @@ def test_a_stack_costs_its_members_out_of_fold_fits_and_a_vote_does_not():
         "one": trained(1.0, 2.0, 5.0, oof_cpu_s=10.0, oof_wall_s=20.0),
         "two": trained(3.0, 4.0, math.nan, oof_cpu_s=30.0, oof_wall_s=40.0),
     }
-    stack = ensembles._with_members(trained(0.5, 0.5, 1.0, needs_out_of_fold=True), members)
-    vote = ensembles._with_members(trained(0.5, 0.5, 1.0, needs_out_of_fold=False), members)
+    stack = ensembles._with_members(trained(0.5, 0.5, 1.0, needs_out_of_fold=True, members=["one", "two"]), members)
+    vote = ensembles._with_members(trained(0.5, 0.5, 1.0, needs_out_of_fold=False, members=["one", "two"]), members)
     assert (stack.cpu_s, stack.wall_s, stack.memory_mib) == (44.5, 66.5, 5.0)
     assert (vote.cpu_s, vote.wall_s) == (4.5, 6.5)
     assert "not known of two" in stack.memory_how
     members["one"] = trained(1.0, math.nan, 5.0, oof_cpu_s=10.0, oof_wall_s=None)
-    assert math.isnan(ensembles._with_members(trained(0.5, 0.5, 1.0, needs_out_of_fold=True), members).wall_s)
+    assert math.isnan(
+        ensembles._with_members(trained(0.5, 0.5, 1.0, needs_out_of_fold=True, members=["one", "two"]), members).wall_s
+    )
 
 
 def test_a_trained_stack_is_dearer_than_a_vote_of_the_same_members(bench):

@@ -14,7 +14,8 @@ from typing import Any
 from shipworthy.experiments.accuracy import accuracy_units
 from shipworthy.experiments.arms import Arm, arms_of, members_in, study_at
 from shipworthy.experiments.latency_and_throughput import loaded_arms, units_under_load
-from shipworthy.experiments.simulated import asked_of, simulate_unit, simulated_arms
+from shipworthy.experiments.own_ensembles import Declared
+from shipworthy.experiments.simulated import GUESSES, asked_of, simulate_unit, simulated_arms
 from shipworthy.experiments.workbench import Unit, Workbench
 from shipworthy.records import Study
 
@@ -183,7 +184,18 @@ class Plan:
         """The plan with these units alone; steps that have none left are gone."""
         chains = [tuple(s for step in chain if (s := step.only(names)) is not None) for chain in self.chains]
         exclusive = tuple(s for step in self.exclusive if (s := step.only(names)) is not None)
-        return replace(self, chains=tuple(chain for chain in chains if chain), exclusive=exclusive)
+        measured = {(s.arm.key, u.candidate) for s in exclusive if s.arm for u in s.units if u.kind == "measure"}
+        looks = tuple(s for step in self.before_last if (s := self._of_what_is_measured(step, measured)) is not None)
+        return replace(self, chains=tuple(chain for chain in chains if chain), exclusive=exclusive, before_last=looks)
+
+    def _of_what_is_measured(self, step: Step, measured: Container[tuple[str, str]]) -> Step | None:
+        """A step that looks at one arm, of the candidates that are measured there; ``None`` where no two can be put together."""
+        if step.arm is None:
+            return step
+        known = Declared.of(self.study)
+        chosen = [name for name in step.values["candidates"] if (step.arm.key, name) in measured]
+        members = [name for name in chosen if name not in GUESSES and not known.candidate(name).members]
+        return replace(step, values={**step.values, "candidates": chosen}) if len(members) > 1 else None
 
     @property
     def judging_s(self) -> float:
