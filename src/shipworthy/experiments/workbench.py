@@ -199,11 +199,10 @@ class Workbench:
         from shipworthy import datasets
         from shipworthy.measurement.machine import library_versions
 
-        members: tuple[object, ...] = tuple(self.fit_unit(arm, m).identity for m in members_in(arm, candidate))
+        members = tuple(self.fit_unit(arm, m).identity for m in members_in(arm, candidate))
         rows = (datasets.fingerprint(arm.rows), *astuple(arm.training), sorted(library_versions().items()))
-        if own := arm.declared.definition(candidate):
-            members = (*members, own)
-        return self._unit("assemble" if members else "train", arm.as_trained(), candidate, *rows, members)
+        own = arm.declared.definition(candidate)
+        return self._unit("assemble" if members else "train", arm.as_trained(), candidate, *rows, members, own)
 
     def grow_unit(self, arm: Arm, candidate: str, sizes: tuple[int, ...], confidence: float) -> Unit:
         """The unit that grows a forest or a booster to every size, and scores each with intervals at ``confidence``."""
