@@ -347,7 +347,8 @@ def simulation_frame(simulations: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
         for p in found["picks"]:
             facts = {"oof": p["oof"], "test": p["test"], "p99_ms": p["latency_ms"], "memory_mib": p["memory_mib"]}
             metric = "accuracy" if p.get("thresholds") else found["metric"]
-            facts |= {"members": " + ".join(p["members"]), "metric": metric, "line": p["line"]}
+            facts |= {"members": " + ".join(p["members"]), "metric": metric}
+            facts["line"] = p["line"].removeprefix("- ")  # a spreadsheet takes a cell that begins so for a formula
             rows.append({**place, "kind": "simulated", "what": p["name"], **facts})
         for r in found["reality"]:
             for kind, how in (("simulated", "predicted"), ("measured", "measured")):
