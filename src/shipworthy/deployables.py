@@ -559,7 +559,16 @@ class BaggedRegressor(RegressorMixin, _FoldBag):  # type: ignore[misc]
         return np.asarray(np.average(np.asarray([m.predict(X) for m in self.estimators_]), axis=0))
 
 
-class _Layers(BaseEstimator):  # type: ignore[misc]
+class _InOrder(BaseEstimator):  # type: ignore[misc]
+    """Has members by name, in an order."""
+
+    @property
+    def named_estimators(self) -> dict[str, Any]:
+        """The fitted members by name, or those of the first layer."""
+        return dict(zip([name for name, _ in self.estimators], self.estimators_, strict=True))
+
+
+class _Layers(_InOrder):
     """Two layers of models: the second is given the columns of a row and what the first says of it."""
 
     passthrough = True
@@ -571,11 +580,6 @@ class _Layers(BaseEstimator):  # type: ignore[misc]
         self.final_estimator = final_estimator
         self.says = says
         self.cv = cv
-
-    @property
-    def named_estimators(self) -> dict[str, Any]:
-        """The fitted models of the first layer by name."""
-        return dict(zip([name for name, _ in self.estimators], self.estimators_, strict=True))
 
     def fit(self, X: Rows, y: NDArray[Any]) -> Self:
         """Fit the first layer on all rows, and the second on what copies of the first said of rows that they had not seen.
@@ -701,7 +705,7 @@ def sureness(said: NDArray[Any], how: str) -> NDArray[np.float64]:
     raise ValueError(f"sureness cannot be by {how!r}: choose margin or entropy")
 
 
-class Cascade(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class Cascade(ClassifierMixin, _InOrder):  # type: ignore[misc]
     """Members asked in order: the answer of the first that is sure enough stands, and that of the last whatever it is.
 
     Parameters
@@ -721,11 +725,6 @@ class Cascade(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.estimators = estimators
         self.thresholds = thresholds
         self.confidence = confidence
-
-    @property
-    def named_estimators(self) -> dict[str, Any]:
-        """The fitted members by name."""
-        return dict(zip([name for name, _ in self.estimators], self.estimators_, strict=True))
 
     def fit(self, X: Rows, y: NDArray[Any]) -> Self:
         """Fit every member on all rows.

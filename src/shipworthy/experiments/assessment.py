@@ -10,7 +10,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from shipworthy.experiments.arms import sentence
 from shipworthy.experiments.latency_and_throughput import UnderLoad
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 SAMPLE_COLUMNS = ("dataset", "candidate", "seed", "level", "quantity", "scenario", "batch_size", "round", "value")
 """Of ``samples.parquet``: one raw value a row."""
+
+
+Kept = TypeVar("Kept")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +122,7 @@ def read_money(folder: Path) -> tuple[dict[str, Any], ...]:
     path = folder / "money.json"
     if not path.is_file():
         return ()
-    try:
-        held = nan_for_null(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read ({error}); run the study again to complete it") from None
+    held = _read_json(path)
     if not isinstance(held, list) or not all(isinstance(m, dict) and {"dataset", "level", "declared"} <= m.keys() for m in held):
         raise InputError(f"{path} does not hold the money of each data set; run the study again to complete it")
     # Nothing stands for a map where there is no ensemble to draw one of; it is no number that is not known.
@@ -137,18 +137,7 @@ def read_loads(folder: Path) -> tuple[UnderLoad, ...]:
     InputError
         If it is no JSON, or not what was found under load.
     """
-    from pydantic import TypeAdapter, ValidationError
-
-    path = folder / "load.json"
-    if not path.is_file():
-        return ()
-    try:
-        held = nan_for_null(json.loads(path.read_text(encoding="utf-8")))
-        return TypeAdapter(tuple[UnderLoad, ...]).validate_python(held)
-    except ValidationError as error:
-        raise InputError(f"{sentence(error, str(path))}; run the study again to complete it") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read ({error}); run the study again to complete it") from None
+    return _read_all(folder / "load.json", UnderLoad)
 
 
 def read_simulations(folder: Path) -> tuple[Simulated, ...]:
@@ -159,18 +148,28 @@ def read_simulations(folder: Path) -> tuple[Simulated, ...]:
     InputError
         If it is no JSON, or not what was simulated.
     """
-    from pydantic import TypeAdapter, ValidationError
+    return _read_all(folder / "simulation.json", Simulated)
 
-    path = folder / "simulation.json"
-    if not path.is_file():
-        return ()
+
+def _read_json(path: Path) -> Any:
+    """What a file of a run holds, or the sentence that it cannot be read."""
     try:
-        held = nan_for_null(json.loads(path.read_text(encoding="utf-8")))
-        return TypeAdapter(tuple[Simulated, ...]).validate_python(held)
-    except ValidationError as error:
-        raise InputError(f"{sentence(error, str(path))}; run the study again to complete it") from None
+        return nan_for_null(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read ({error}); run the study again to complete it") from None
+
+
+def _read_all(path: Path, kind: type[Kept]) -> tuple[Kept, ...]:
+    """What a list of one kind of thing was written as; none where there is no file."""
+    from pydantic import TypeAdapter, ValidationError
+
+    if not path.is_file():
+        return ()
+    adapter: TypeAdapter[tuple[Kept, ...]] = TypeAdapter(tuple[kind, ...])  # type: ignore[valid-type]  # known when it runs
+    try:
+        return adapter.validate_python(_read_json(path))
+    except ValidationError as error:
+        raise InputError(f"{sentence(error, str(path))}; run the study again to complete it") from None
 
 
 def _read_parquet(path: Path, columns: Sequence[str]) -> pd.DataFrame:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from shipworthy.experiments.arms import Arm, members_in
 from shipworthy.experiments.choosing import choose
-from shipworthy.experiments.single_models import candidates_for, hand_over, train_single_models, trained_table
+from shipworthy.experiments.single_models import candidates_for, hand_over, train_single_models, trained_table, value_records
 from shipworthy.experiments.workbench import Workbench
-from shipworthy.records import QUANTITIES, Candidate, Costs, InputError, Record, Trained
+from shipworthy.records import Candidate, Costs, InputError, Record, Trained
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,22 +66,7 @@ def _member_records(candidate: Candidate, arm: Arm, trained: Trained, members: M
         values.append(("member_size_mib", name, artefacts.size_mib(Path(members[name].artefact))))
         if "weights" in trained.notes:
             values.append(("member_weight", name, trained.notes["weights"][name]))
-    return [
-        Record(
-            dataset=arm.dataset,
-            candidate=candidate.name,
-            kind=candidate.kind,
-            quantity=quantity,
-            statistic="value",
-            value=value,
-            unit=QUANTITIES[quantity].unit,
-            seed=arm.seed,
-            n=1,
-            route=candidate.route,
-            group=group,
-        )
-        for quantity, group, value in values
-    ]
+    return value_records(candidate, arm, values)
 
 
 def made_of(bench: Workbench, arm: Arm, names: Sequence[str]) -> pd.DataFrame:

@@ -40,6 +40,11 @@ def cost_records(candidate: Candidate, arm: Arm, costs: Costs, *, shared: bool) 
         "fit_cpu_s": costs.cpu_s,
         "fit_memory_mib": costs.memory_mib,
     }
+    return value_records(candidate, arm, [(quantity, "", value) for quantity, value in values.items()])
+
+
+def value_records(candidate: Candidate, arm: Arm, values: Sequence[tuple[str, str, float]]) -> list[Record]:
+    """Single values of a candidate as records: quantity, group (may be empty) and value."""
     return [
         Record(
             dataset=arm.dataset,
@@ -52,8 +57,9 @@ def cost_records(candidate: Candidate, arm: Arm, costs: Costs, *, shared: bool) 
             seed=arm.seed,
             n=1,
             route=candidate.route,
+            group=group,
         )
-        for quantity, value in values.items()
+        for quantity, group, value in values
     ]
 
 

@@ -261,9 +261,9 @@ def diminishing_return(found: Mapping[str, Any]) -> ReportFigure:
         ax.plot(x, test, color=ORANGE, marker="D", markersize=9, linewidth=2.5, label="on test rows")
         ax.plot([best["size"]], [best["oof"]], marker="o", markersize=20, markerfacecolor="none", markeredgecolor=INK,
                 markeredgewidth=2, linestyle="none", label="best out of fold")  # fmt: skip
-        ax.set_xticks(x, [f"{row['size']}\n{number(row['latency_ms'])} ms" for row in sizes])
+        ax.set_xticks(x, [f"{row['size']}\n{number(row['latency_ms'])}" for row in sizes])
         ax.set_xlim(0.6, len(x) + 0.4)
-        ax.set_xlabel("members of the best vote of that size, and its predicted p99 latency")
+        ax.set_xlabel("members of the best vote of that size, and its predicted p99 latency (ms)")
         _up(ax, found, "of the vote")
         ax.set_ylabel(f"{metric} ({'higher' if _greater(found) else 'lower'} is better)")
         ticks(ax, log=False)
