@@ -155,15 +155,17 @@ def test_reported_percentiles_are_those_of_the_planted_model(job, tmp_path, monk
 def test_a_run_under_load_is_lindleys_recursion_on_its_own_times(job, busy):
     """At 30, 60 and 75 % load: recorded arrivals and service times explain the latencies, within 5 % at p50 and 10 % at p99.
 
-    A run whose process was held up while it had nothing to do (``late_ms``) is discarded, and so said if it happens five times.
+    A run whose process was held up even once while it had nothing to do is discarded, and so said if it happens five times:
+    the four slowest of 400 queries make its p99, so four hold-ups would be taken for queueing.
     """
     lognormal = replace(job, factory="planted_load:lognormal")
     discarded = []
     for attempt in range(5):
         asked = load.Load(scenario=server(busy * 1000 / 2.092), min_count=400)
         (run,) = load.run_loads(replace(lognormal, round_index=attempt), [asked])
-        if run.late_ms > 0.5:
-            discarded.append(round(run.late_ms, 2))
+        held_up_ms = run.late_starts_ms.max(initial=0.0)
+        if held_up_ms > 0.5:
+            discarded.append(round(float(held_up_ms), 2))
             continue
         explained = lindley(run.due_ms, run.service_ms) + run.service_ms
         seen = run.complete_ms - run.due_ms

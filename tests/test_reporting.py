@@ -34,6 +34,7 @@ from shipworthy.reporting import (
     latency_distribution,
     pareto_front,
 )
+from shipworthy.reporting.wording import free_file, place_part
 
 KINDS = {"prior": "single", "logistic": "single", "forest": "tree_ensemble", "boost": "tree_ensemble", "vote": "ensemble"}
 SCORES = {"prior": 0.5, "logistic": 0.9, "forest": 0.915, "boost": 0.92, "vote": 0.925}
@@ -603,3 +604,11 @@ def test_the_largest_tolerable_costs_are_told_where_they_are_declared():
         build_report(replace(content, study=declared)).html
     )
     assert "at no more than" not in build_report(content).html
+
+
+def test_figures_of_two_names_that_a_file_system_takes_for_one_are_both_kept():
+    """A level is a part of the name; what is taken already gets another name."""
+    assert place_part("a b", "") == place_part("a/b", "") == "a-b"
+    assert place_part("adult", "folds 3") == "adult-folds-3"
+    assert free_file({}, "a-b-rates.svg") == "a-b-rates.svg"
+    assert free_file({"a-b-rates.svg": "", "_a-b-rates.svg": ""}, "a-b-rates.svg") == "__a-b-rates.svg"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from shipworthy.experiments.arms import sentence
 from shipworthy.experiments.latency_and_throughput import UnderLoad
 from shipworthy.experiments.simulated import Simulated
-from shipworthy.experiments.workbench import nan_for_null, write_json
+from shipworthy.experiments.workbench import as_json, nan_for_null, write_atomically
 from shipworthy.records import InputError, Record, RequirementVerdict, Study, Verdict
 
 if TYPE_CHECKING:
@@ -72,9 +72,7 @@ class Assessment:
             ("load.json", loads),
             ("simulation.json", simulations),
         ):
-            beside = folder / f".{name}.{os.getpid()}"
-            write_json(beside, value)
-            beside.replace(folder / name)
+            write_atomically(folder / name, as_json(value))
 
 
 def read_assessment(folder: Path, study: Study) -> Assessment:

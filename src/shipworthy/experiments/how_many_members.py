@@ -9,7 +9,6 @@ This experiment does *not* know why averaging helps, or how anything is drawn.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -21,7 +20,7 @@ from shipworthy.experiments.arms import Arm, check_candidate, check_metric, make
 from shipworthy.experiments.latency_and_memory import draw_queries, measurement_from
 from shipworthy.experiments.money import DATED_PRICES, answers_of
 from shipworthy.experiments.single_models import cost_records
-from shipworthy.experiments.workbench import Unit, Workbench, write_json
+from shipworthy.experiments.workbench import Unit, Workbench, as_json, write_atomically, write_json
 from shipworthy.records import (
     QUANTITIES,
     Economics,
@@ -630,6 +629,4 @@ def save_sizes(folder: Path, found: Sequence[Sizes]) -> None:
         A run folder.
     found : sequence of Sizes
     """
-    beside = folder / f".{MEMBERS_FILE}.{os.getpid()}"
-    write_json(beside, [size_view(s) for s in found])
-    beside.replace(folder / MEMBERS_FILE)
+    write_atomically(folder / MEMBERS_FILE, as_json([size_view(s) for s in found]))

@@ -6,7 +6,6 @@ This experiment does *not* know how a compromise is found, or how it is drawn.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -16,7 +15,7 @@ from shipworthy.experiments.arms import Arm, arms_of, sentence
 from shipworthy.experiments.assessment import Assessment
 from shipworthy.experiments.feasibility import lab_study
 from shipworthy.experiments.latency_and_memory import measurements_of
-from shipworthy.experiments.workbench import Workbench, nan_for_null, write_json
+from shipworthy.experiments.workbench import Workbench, as_json, nan_for_null, write_atomically
 from shipworthy.records import (
     EVERYBODY,
     Hearing,
@@ -177,9 +176,7 @@ def save_hearings(folder: Path, hearings: Sequence[Hearing]) -> None:
         A run folder.
     hearings : sequence of Hearing
     """
-    beside = folder / f".{HEARINGS_FILE}.{os.getpid()}"
-    write_json(beside, {"hearings": [asdict(h) for h in hearings]})
-    beside.replace(folder / HEARINGS_FILE)
+    write_atomically(folder / HEARINGS_FILE, as_json({"hearings": [asdict(h) for h in hearings]}))
 
 
 def read_hearings(folder: Path) -> tuple[Hearing, ...]:

@@ -321,12 +321,9 @@ class Workbench:
     def _note_failure(self, unit: Unit, said: str, trace: str = "") -> None:
         """Write down why a unit failed, for the report, and that it is not tried again in this go."""
         failure = self.folder / FAILURES / f"{unit.name}.json"
-        failure.parent.mkdir(exist_ok=True)
         reason = {"unit": unit.title, "name": unit.name, "kind": unit.kind, "go": self.go}
         reason |= {"dataset": unit.arm.dataset, "candidate": unit.candidate, "error": said, "traceback": trace}
-        beside = failure.with_name(f".{unit.name}.{os.getpid()}")
-        write_json(beside, reason)
-        beside.replace(failure)
+        write_atomically(failure, as_json(reason))
 
     def in_flight(self, units: Iterable[Unit]) -> list[Unit]:
         """Those of the units that were begun and are neither handed over nor cleared away."""
@@ -404,6 +401,18 @@ INFINITIES = {math.inf: "Infinity", -math.inf: "-Infinity"}
 def as_json(value: Any) -> str:
     """JSON that every reader accepts: NaN becomes null, infinities become text, keys keep their order."""
     return json.dumps(_finite(value), indent=1, allow_nan=False) + "\n"
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a file beside its place and rename it: whole or absent."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        beside.write_text(text, encoding="utf-8", newline="\n")
+        beside.replace(path)
+    except OSError:
+        beside.unlink(missing_ok=True)
+        raise
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -121,14 +121,19 @@ class LoadRun:
         return self.complete_ms - self.begun_ms
 
     @property
+    def late_starts_ms(self) -> Floats:
+        """How late each answer was begun that found the process idle, in the order in which they were due."""
+        free = np.concatenate(([0.0], self.complete_ms[:-1]))
+        return np.asarray((self.begun_ms - self.due_ms)[self.due_ms >= free])
+
+    @property
     def late_ms(self) -> float:
         """99th percentile of how late an answer was begun that found the process idle: the health of the measurement itself.
 
         0 where none did. Tenths of a millisecond are the clock's; more is another process on the core.
         """
-        free = np.concatenate(([0.0], self.complete_ms[:-1]))
-        idle = self.due_ms >= free
-        return float(np.percentile((self.begun_ms - self.due_ms)[idle], 99)) if idle.any() else 0.0
+        late = self.late_starts_ms
+        return float(np.percentile(late, 99)) if late.size else 0.0
 
     @property
     def overloaded(self) -> bool:

@@ -13,7 +13,7 @@ import numpy as np
 
 from shipworthy.records import InputError
 from shipworthy.reporting.figures import INK, QUIET, ReportFigure, canvas, nearest_rank, theme, ticks
-from shipworthy.reporting.wording import cost, file_part, number
+from shipworthy.reporting.wording import cost, free_file, number, place_part
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -229,7 +229,7 @@ def load_view(loads: Sequence[Mapping[str, Any]], drawn: dict[str, str]) -> list
 
     views = []
     for found in loads:
-        place = file_part(found["dataset"]) + (f"-{file_part(found['level'])}" if found["level"] else "")
+        place = place_part(found["dataset"], found["level"])
         shown: list[tuple[str, ReportFigure]] = []
         if found["curve"]:
             shown.append(("batches", batch_curve(found["curve"], found["dataset"], found["ranking"])))
@@ -238,8 +238,11 @@ def load_view(loads: Sequence[Mapping[str, Any]], drawn: dict[str, str]) -> list
             shown.append(("rates", rates))
         if found["told"]:
             shown.append(("told", told_figure(found["told"], found["findings"])))
+        figures = []
         for name, figure in shown:
-            drawn[f"{place}-{name}.svg"] = figure.svg()
+            file = free_file(drawn, f"{place}-{name}.svg")
+            drawn[file] = figure.svg()
+            figures.append({"file": file, "finding": figure.finding})
         rows = {key: found[key] for key in ("highest", "rates", "laws", "imports")}
         table = load_table(rate_per_s=found["rate_per_s"], **rows)
         views.append(
@@ -247,7 +250,7 @@ def load_view(loads: Sequence[Mapping[str, Any]], drawn: dict[str, str]) -> list
                 "title": found["dataset"] + (f" ({found['level']})" if found["level"] else ""),
                 "columns": list(table.columns),
                 "rows": [{"candidate": name, "cells": [cost(v) for v in table.loc[name]]} for name in table.index],
-                "figures": [{"file": f"{place}-{name}.svg", "finding": figure.finding} for name, figure in shown],
+                "figures": figures,
                 "sentences": [
                     *(row["sentence"] for row in found["highest"]),
                     *found["threads"],

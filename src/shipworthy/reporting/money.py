@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from shipworthy.reporting.figures import COLOURS, INK, QUIET, ReportFigure, canvas, theme, ticks
-from shipworthy.reporting.wording import TOO_SMALL, cost, file_part, label, number
+from shipworthy.reporting.wording import TOO_SMALL, cost, file_part, free_file, label, number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -330,7 +330,7 @@ def money_view(money: Sequence[Mapping[str, Any]], records: pd.DataFrame, drawn:
         places.append({"title": title, "rows": rows, "how": how, "break_even": sentences})
         figure = verdict_map(m)
         if figure is not None:
-            file = _file(drawn, f"{file_part(title)}-verdict_map.svg")
+            file = free_file(drawn, f"{file_part(title)}-verdict_map.svg")
             drawn[file] = figure.svg()
             flips = [
                 {
@@ -352,16 +352,10 @@ def money_view(money: Sequence[Mapping[str, Any]], records: pd.DataFrame, drawn:
     }
     public["bought"] = next((m["bought"] for m in money if m.get("bought")), "")
     if scatter is not None:
-        public |= {"file": _file(drawn, "among_public_ensembles.svg"), "finding": scatter.finding}
+        public |= {"file": free_file(drawn, "among_public_ensembles.svg"), "finding": scatter.finding}
         drawn[public["file"]] = scatter.svg()
     columns = [label(q) for q in COLUMNS]
     return {"places": places, "maps": maps, "public": public, "declared": any(m["declared"] for m in money), "columns": columns}
-
-
-def _file(drawn: Mapping[str, str], file: str) -> str:
-    while file in drawn:  # two names that differ only in what no file system takes
-        file = f"_{file}"
-    return file
 
 
 def _amount(row: Mapping[Any, Any], quantity: str) -> dict[str, str]:

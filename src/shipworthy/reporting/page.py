@@ -27,10 +27,11 @@ from shipworthy.reporting.wording import (
     cell,
     cost,
     costs_declared,
-    file_part,
+    free_file,
     label,
     number,
     percent,
+    place_part,
     requirement_sentence,
     rounded,
     score,
@@ -236,12 +237,10 @@ def _section(content: ReportContent, dataset: str, level: str, drawn: dict[str, 
             content.samples, dataset, kinds=kinds, level=level, limit=latency_limit
         ),
     }
-    place = file_part(dataset) + (f"-{file_part(level)}" if level else "")
+    place = place_part(dataset, level)
     entries = []
     for name, figure in shown.items():
-        file = f"{place}-{name}.svg"
-        while file in drawn:  # two names that differ only in what no file system takes
-            file = f"_{file}"
+        file = free_file(drawn, f"{place}-{name}.svg")
         drawn[file] = figure.svg()
         entries.append({"file": file, "finding": figure.finding})
     columns = [c for c in tables.COSTS if table[c.name].notna().any()]

@@ -16,7 +16,7 @@ import numpy as np
 from shipworthy.records import QUANTITIES, InputError
 from shipworthy.reporting import simulation
 from shipworthy.reporting.figures import ReportFigure
-from shipworthy.reporting.wording import file_part, label, number, percent, score
+from shipworthy.reporting.wording import free_file, label, number, percent, place_part, score
 
 if TYPE_CHECKING:
     import ipywidgets
@@ -283,12 +283,12 @@ def simulation_view(simulations: Sequence[Mapping[str, Any]], drawn: dict[str, s
     """
     views = []
     for found in simulations:
-        place = file_part(found["dataset"]) + (f"-{file_part(found['level'])}" if found["level"] else "")
+        place = place_part(found["dataset"], found["level"])
         figures = []
         for name, draw in FIGURES.items():
             if name == "cascades" and not found["curves"]:
                 continue
-            figure, file = draw(found), f"{place}-ensembles-{name}.svg"
+            figure, file = draw(found), free_file(drawn, f"{place}-ensembles-{name}.svg")
             drawn[file] = figure.svg()
             figures.append({"file": file, "finding": figure.finding})
         budget = {"latency_ms": found["latency_budget_ms"], "memory_mib": found["memory_budget_mib"]}

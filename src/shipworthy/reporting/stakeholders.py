@@ -16,7 +16,7 @@ import numpy as np
 
 from shipworthy.records import EVERYBODY, Floats, Hearing, Move, Rating, Regret, Stakeholder, Veto
 from shipworthy.reporting.figures import INK, QUIET, ReportFigure, canvas, theme
-from shipworthy.reporting.wording import file_part, label, number, requirement_sentence
+from shipworthy.reporting.wording import free_file, label, number, place_part, requirement_sentence
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -550,9 +550,7 @@ def hearing_sections(
     for hearing in hearings:
         entries = []
         for name, figure in (("stakeholder_ranks", rank_heatmap(hearing)), ("stakeholder_regrets", regret_heatmap(hearing))):
-            file = f"{file_part(hearing.dataset)}{'-' + file_part(hearing.level) if hearing.level else ''}-{name}.svg"
-            while file in drawn:
-                file = f"_{file}"
+            file = free_file(drawn, f"{place_part(hearing.dataset, hearing.level)}-{name}.svg")
             drawn[file] = figure.svg()
             entries.append({"file": file, "finding": figure.finding})
         sections.append(

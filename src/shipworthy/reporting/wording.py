@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 import numpy as np
 
@@ -188,3 +188,15 @@ def score(value: float | None) -> str:
 def file_part(name: str) -> str:
     """A name reduced to what every file system takes."""
     return re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-") or "unnamed"
+
+
+def place_part(dataset: str, level: str) -> str:
+    """A data set, and the level of what is swept if anything is, as the first part of a file's name."""
+    return file_part(dataset) + (f"-{file_part(level)}" if level else "")
+
+
+def free_file(drawn: Container[str], file: str) -> str:
+    """The name of a file, or one like it: two data sets may differ only in what no file system takes."""
+    while file in drawn:
+        file = f"_{file}"
+    return file

@@ -144,13 +144,11 @@ def confidence(said: Floats, how: ConfidenceName) -> Floats:
     >>> confidence(np.array([[0.5, 0.9], [0.5, 0.1]]), "margin")
     array([0. , 0.8])
     """
-    if how == "margin":
-        top = np.partition(said, len(said) - 2, axis=0)[-2:]
-        return np.asarray(top[1] - top[0])
-    if how == "entropy":
-        entropy = -np.sum(said * np.log(np.where(said > 0, said, 1.0)), axis=0)
-        return np.asarray(1 - entropy / math.log(len(said)))
-    raise InputError(f"confidence cannot be by {how!r} of one member: choose margin or entropy, or ask triples for agreement")
+    from shipworthy.deployables import sureness
+
+    if how not in {"margin", "entropy"}:
+        raise InputError(f"confidence cannot be by {how!r} of one member: choose margin or entropy, or ask triples for agreement")
+    return sureness(said.T, how)
 
 
 def pair_cascades(

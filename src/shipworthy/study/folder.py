@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shipworthy.experiments.assessment import Assessment, read_assessment, read_judged
-from shipworthy.experiments.workbench import outputs_folder
+from shipworthy.experiments.workbench import outputs_folder, write_atomically
 from shipworthy.records import InputError, Study
 from shipworthy.study.schema import parse_study, study_digest
 
@@ -133,18 +133,6 @@ def writable(folder: Path) -> Iterator[None]:
         why = getattr(error, "strerror", None) or str(error)
         remedy = "what was done is kept: make room there, and run the same command to go on"
         raise InputError(f"{what} cannot be written ({why}); {remedy}") from error
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a file beside its place and rename it: whole or absent."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        beside.write_text(text, encoding="utf-8", newline="\n")
-        beside.replace(path)
-    except OSError:
-        beside.unlink(missing_ok=True)
-        raise
 
 
 def point_latest(folder: Path) -> None:

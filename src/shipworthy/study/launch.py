@@ -21,7 +21,17 @@ from shipworthy.experiments.arms import arms_of, check_candidate, check_metric
 from shipworthy.experiments.feasibility import assess
 from shipworthy.experiments.left_out import LEFT_OUT_FILE, left_out_sentences, read_left_out
 from shipworthy.experiments.stakeholders import hear_stakeholders, read_hearings, save_hearings
-from shipworthy.experiments.workbench import FAILURES, PARTS, PLAN_FILE, Unit, Workbench, as_json, package_digest, write_json
+from shipworthy.experiments.workbench import (
+    FAILURES,
+    PARTS,
+    PLAN_FILE,
+    Unit,
+    Workbench,
+    as_json,
+    package_digest,
+    write_atomically,
+    write_json,
+)
 from shipworthy.records import InputError, Study
 from shipworthy.study.folder import (
     CARDS_FILE,
@@ -33,7 +43,6 @@ from shipworthy.study.folder import (
     locked,
     point_latest,
     writable,
-    write_atomically,
 )
 from shipworthy.study.ledger import Ledger
 from shipworthy.study.plan import STAKEHOLDERS, Plan, plan_study

@@ -17,8 +17,9 @@ from typing import Any
 from shipworthy.experiments.latency_and_memory import WAITS
 from shipworthy.experiments.left_out import read_left_out
 from shipworthy.experiments.stakeholders import read_hearings
+from shipworthy.experiments.workbench import write_atomically
 from shipworthy.records import InputError
-from shipworthy.study.folder import CARDS_FILE, Run, write_atomically
+from shipworthy.study.folder import CARDS_FILE, Run
 
 
 def _ask(folder: Path, question: str) -> list[tuple[Any, ...]]:
