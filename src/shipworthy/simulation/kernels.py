@@ -10,7 +10,8 @@ This module does *not* know what a row, a member or a metric means to anybody.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 from numba import njit
@@ -20,52 +21,100 @@ from shipworthy.records import Floats
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
 EPS = 2.0**-52
-LANES = 32
-BLOCK = 16 * LANES
-"""Rows worked on at a time: the partial sums of twenty members and two classes then stay in the second-level cache. A lane takes
-the product of 16 rows: 16 * 52 binary digits are fewer than the 1022 that a number has, so it cannot vanish."""
+LANES = 128
+BLOCK = 8 * LANES
+"""Rows worked on at a time: the sums and votes that four subsets need stay in the first-level cache. A lane takes the product of
+8 rows at first, because compilers vectorise no longer loop, and of 16 before its exponent is taken out: 16 * 52 binary digits
+are fewer than the 1022 that a number has, so it cannot vanish."""
+HALF = LANES // 2
 MANTISSA = (1 << 52) - 1
 ONE = 1023 << 52
 LOG_2 = math.log(2.0)
 NEAR = 1e-12
-"""Means that differ by more are told apart by their sums too."""
+"""Means that differ by more are told apart by their sums too, and by sums of differences."""
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
-def _log_sum(sums: Floats, width: int, size: float, lanes: Floats) -> float:
-    """Sum over rows of the logarithm of the votes for the true class, cut off as scikit-learn cuts off their mean.
+def _compiled(function: _Function) -> _Function:
+    """The function as machine code, kept on disk for later processes where there is a place for it."""
+    try:
+        return cast("_Function", njit(nogil=True, cache=True, error_model="numpy")(function))
+    except RuntimeError:
+        # Neither beside this file nor in the user's cache may Numba write: each process then compiles anew, some seconds long.
+        return cast("_Function", njit(nogil=True, error_model="numpy")(function))
 
-    One logarithm for a block: products are taken side by side in lanes, and their exponents are added as the integers they are.
+
+@_compiled
+def _multiply_four(sums: Floats, second: Floats, last: Floats, size: float, lanes: Floats) -> None:
+    """Products over rows, lane by lane, of the votes of four subsets: ``sums``, with ``last``, with ``second``, with both.
+
+    Votes are cut off as scikit-learn cuts off their mean. ``size`` is how many votes are in ``sums``. What is added is never
+    stored: the arithmetic is cheap, and memory is not.
     """
-    low = EPS * size
-    if width == BLOCK:
-        for i in range(LANES):
-            product = 1.0
-            for step in range(BLOCK // LANES):
-                # Conditional expressions, because max would have to mind NaN and would not be vectorised.
-                q = sums[step * LANES + i]
-                product *= q if q > low else low  # noqa: FURB136
-            lanes[i] = product
-    else:
-        lanes[:] = 1.0
-        for start in range(0, width, LANES):
-            part = sums[start : min(start + LANES, width)]
-            for i in range(len(part)):
-                lanes[i] *= max(part[i], low)
-    bits = lanes.view(np.int64)
-    exponents = 0
+    low, low_1, low_2 = EPS * size, EPS * (size + 1), EPS * (size + 2)
     for i in range(LANES):
-        exponents += (bits[i] >> 52) - 1023
-        bits[i] = (bits[i] & MANTISSA) | ONE
-    for i in range(8):
-        lanes[i] = (lanes[i] * lanes[i + 8]) * (lanes[i + 16] * lanes[i + 24])
-    left = (lanes[0] * lanes[1]) * (lanes[2] * lanes[3])
-    right = (lanes[4] * lanes[5]) * (lanes[6] * lanes[7])
-    return exponents * LOG_2 + math.log(left * right)
+        none = one = other = both = 1.0
+        for step in range(BLOCK // LANES):
+            r = step * LANES + i
+            q, q_last, q_second = sums[r], sums[r] + last[r], sums[r] + second[r]
+            q_both = q_second + last[r]
+            # Conditional expressions, because max would have to mind NaN and would not be vectorised.
+            none *= q if q > low else low  # noqa: FURB136
+            one *= q_last if q_last > low_1 else low_1  # noqa: FURB136
+            other *= q_second if q_second > low_1 else low_1  # noqa: FURB136
+            both *= q_both if q_both > low_2 else low_2  # noqa: FURB136
+        lanes[0, i], lanes[1, i], lanes[2, i], lanes[3, i] = none, one, other, both
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@_compiled
+def _multiply(sums: Floats, size: float, lanes: Floats) -> None:
+    """Products over rows, lane by lane, of votes, cut off likewise."""
+    low = EPS * size
+    for i in range(LANES):
+        product = 1.0
+        for step in range(BLOCK // LANES):
+            q = sums[step * LANES + i]
+            product *= q if q > low else low  # noqa: FURB136
+        lanes[i] = product
+
+
+@_compiled
+def _gather(lanes: Floats, products: Floats, exponents: NDArray[np.int64], index: int) -> None:
+    """Multiply each row of lanes into ``products * 2.0**exponents``, from ``index`` on; the products stay between 1 and 2.
+
+    So one logarithm is enough for all rows. It takes all lanes, because to slice an array costs as much as the work on the slice.
+    """
+    bits, kept = lanes.view(np.int64), products.view(np.int64)
+    for k in range(lanes.shape[0]):
+        exponent = -1023 * (HALF + 1)
+        for i in range(HALF):
+            lanes[k, i] *= lanes[k, i + HALF]
+        for i in range(HALF):
+            exponent += bits[k, i] >> 52
+            bits[k, i] = (bits[k, i] & MANTISSA) | ONE
+        half = HALF
+        while half > 8:
+            half //= 2
+            for i in range(half):
+                lanes[k, i] *= lanes[k, i + half]
+        left = (lanes[k, 0] * lanes[k, 1]) * (lanes[k, 2] * lanes[k, 3])
+        right = (lanes[k, 4] * lanes[k, 5]) * (lanes[k, 6] * lanes[k, 7])
+        products[index + k] *= left * right
+        exponents[index + k] += exponent + (kept[index + k] >> 52)
+        kept[index + k] = (kept[index + k] & MANTISSA) | ONE
+
+
+@_compiled
+def _add(source: Floats, votes: Floats, target: Floats) -> None:
+    """``source`` and the votes of one member on a block of rows, into ``target``."""
+    for c in range(votes.shape[0]):
+        for r in range(votes.shape[1]):
+            target[c, r] = source[c, r] + votes[c, r]
+
+
+@_compiled
 def _right(sums: Floats, loses: NDArray[np.uint8], width: int, size: float, beaten: NDArray[np.uint8]) -> int:
     """How many rows have the true class, first in ``sums``, as the first of the most likely ones."""
     wrong = 0
@@ -89,7 +138,58 @@ def _right(sums: Floats, loses: NDArray[np.uint8], width: int, size: float, beat
     return width - wrong
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@_compiled
+def _right_clearly(
+    sums: Floats, second: Floats, last: Floats, width: int, size: float, rights: NDArray[np.int64], index: int
+) -> bool:
+    """Add up the right answers of four subsets of two classes; nothing, and False, where a tie may be among them.
+
+    ``second`` and ``last`` are by how much the members prefer the wrong class.
+    """
+    near, near_1, near_2 = NEAR * size, NEAR * (size + 1), NEAR * (size + 2)
+    none = one = other = both = close = 0
+    for r in range(width):
+        lead = sums[1, r] - sums[0, r]
+        lead_last, lead_second = lead + last[r], lead + second[r]
+        lead_both = lead_second + last[r]
+        none += lead < -near
+        one += lead_last < -near_1
+        other += lead_second < -near_1
+        both += lead_both < -near_2
+        close += (abs(lead) <= near) | (abs(lead_last) <= near_1) | (abs(lead_second) <= near_1) | (abs(lead_both) <= near_2)
+    if close:
+        return False
+    rights[index] += none
+    rights[index + 1] += one
+    rights[index + 2] += other
+    rights[index + 3] += both
+    return True
+
+
+@_compiled
+def _right_of_four(
+    sums: Floats,
+    second: Floats,
+    last: Floats,
+    loses: NDArray[np.uint8],
+    size: float,
+    scratch: Floats,
+    beaten: NDArray[np.uint8],
+    rights: NDArray[np.int64],
+    index: int,
+) -> None:
+    """Add up the right answers of four subsets, ties as they are; ``scratch`` has room for two sums."""
+    width = loses.shape[1]
+    rights[index] += _right(sums, loses, width, size, beaten)
+    _add(sums, last, scratch[0])
+    rights[index + 1] += _right(scratch[0], loses, width, size + 1, beaten)
+    _add(sums, second, scratch[1])
+    rights[index + 2] += _right(scratch[1], loses, width, size + 1, beaten)
+    _add(scratch[1], last, scratch[0])
+    rights[index + 3] += _right(scratch[0], loses, width, size + 2, beaten)
+
+
+@_compiled
 def _lowest(bits: int) -> int:
     """Place of the lowest bit that is set; one is."""
     place = 0
@@ -98,7 +198,7 @@ def _lowest(bits: int) -> int:
     return place
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@_compiled
 def _count(bits: int) -> int:
     """How many bits are set."""
     count = 0
@@ -108,16 +208,7 @@ def _count(bits: int) -> int:
     return count
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
-def _add(source: Floats, votes: Floats, start: int, width: int, target: Floats) -> None:
-    """``source`` and the votes of one member on a block of rows, into ``target``."""
-    for c in range(votes.shape[0]):
-        mine = votes[c, start : start + width]
-        for r in range(width):
-            target[c, r] = source[c, r] + mine[r]
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
+@_compiled
 def score_subsets(
     votes: Floats,
     loses: NDArray[np.uint8],
@@ -137,41 +228,51 @@ def score_subsets(
     loses : ndarray of uint8, shape (n_classes - 1, n_rows)
         1 where the class in this place wins a tie with the true class.
     low : int
-        How many of the last members are taken in all ways.
+        How many of the last members are taken in all ways; at least 2.
     likely, answers : bool
         Whether the likelihood and the right answers are asked for.
     prefix : int
         Which of the others are in: its highest bit is the first member.
     log_sums, rights : ndarray, shape (2**low,)
-        Added to; the last member is the lowest bit of the index. The likelihood is of sums of votes: what the logarithm of the
-        number of votes takes off is the caller's to take off.
+        Written to; the last member is the lowest bit of the index. The likelihood is of sums of votes: what the logarithm of
+        the number of votes takes off is the caller's to take off.
     """
     n_members, n_classes, n_rows = votes.shape
-    sums = np.empty((low + 1, n_classes, BLOCK))
-    lanes, beaten = np.empty(LANES), np.empty(BLOCK, np.uint8)
+    sums, part = np.empty((low + 1, n_classes, BLOCK)), np.empty((n_members, n_classes, BLOCK))
+    lanes, beaten = np.empty((4, LANES)), np.empty(BLOCK, np.uint8)
+    products, exponents = np.ones(1 << low), np.zeros(1 << low, np.int64)
+    rights[:] = 0
     before = _count(prefix)
+    second, last = part[n_members - 2], part[n_members - 1]
     for start in range(0, n_rows, BLOCK):
         width = min(BLOCK, n_rows - start)
-        part = loses[:, start : start + width]
+        part[:, :, :width] = votes[:, :, start : start + width]
         sums[low] = 0.0
+        # Where there is no row, every vote is a factor of 1.
+        part[:, :, width:], sums[low, :, width:] = 0.0, 1.0
         for j in range(n_members - low):
             if (prefix >> (n_members - low - 1 - j)) & 1:
-                _add(sums[low], votes[j], start, width, sums[low])
-        for index in range(1 << low):
-            place = low
-            size = float(before + _count(index))
+                _add(sums[low], part[j], sums[low])
+        beats, prefers = loses[:, start : start + width], part[n_members - 2 :, n_classes - 1] - part[n_members - 2 :, 0]
+        for index in range(0, 1 << low, 4):
+            place, size = low, float(before + _count(index))
             if index:
                 # The latest subset whose last member is that of the parent is the parent: its sums are still there.
                 place, parent = _lowest(index), index & (index - 1)
                 above = _lowest(parent) if parent else low
-                _add(sums[above], votes[n_members - 1 - place], start, width, sums[place])
+                _add(sums[above], part[n_members - 1 - place], sums[place])
+            four = sums[place]
             if likely:
-                log_sums[index] += _log_sum(sums[place, 0], width, size, lanes)
-            if answers:
-                rights[index] += _right(sums[place], part, width, size, beaten)
+                _multiply_four(four[0], second[0], last[0], size, lanes)
+                _gather(lanes, products, exponents, index)
+            if answers and not (n_classes == 2 and _right_clearly(four, prefers[0], prefers[1], width, size, rights, index)):
+                # No parent's sums are in the places of the last two members.
+                _right_of_four(four, second, last, beats, size, sums[:2], beaten, rights, index)
+    for index in range(1 << low):
+        log_sums[index] = exponents[index] * LOG_2 + math.log(products[index])
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@_compiled
 def score_extensions(
     chosen: Floats,
     votes: Floats,
@@ -200,14 +301,20 @@ def score_extensions(
         Written to.
     """
     n_classes, n_rows = chosen.shape
-    sums, lanes, beaten = np.empty((n_classes, BLOCK)), np.empty(LANES), np.empty(BLOCK, np.uint8)
+    sums, lanes, beaten = np.ones((n_classes, BLOCK)), np.empty((1, LANES)), np.empty(BLOCK, np.uint8)
     for j in range(first, last):
-        total, count = 0.0, 0
+        product, exponent, count = np.ones(1), np.zeros(1, np.int64), 0
         for start in range(0, n_rows, BLOCK):
             width = min(BLOCK, n_rows - start)
-            _add(chosen[:, start : start + width], votes[j], start, width, sums)
+            if width < BLOCK:
+                sums[:] = 1.0
+            for c in range(n_classes):
+                now, more, then = chosen[c, start : start + width], votes[j, c, start : start + width], sums[c]
+                for r in range(width):
+                    then[r] = now[r] + more[r]
             if likely:
-                total += _log_sum(sums[0], width, size, lanes)
+                _multiply(sums[0], size, lanes[0])
+                _gather(lanes, product, exponent, 0)
             else:
                 count += _right(sums, loses[:, start : start + width], width, size, beaten)
-        log_sums[j], rights[j] = total, count
+        log_sums[j], rights[j] = exponent[0] * LOG_2 + math.log(product[0]), count

@@ -142,7 +142,7 @@ def every_subset(
 
     Notes
     -----
-    One addition for each subset, row and class, and one logarithm for each subset and 512 rows.
+    One addition for each subset, row and class, and one logarithm for each subset.
     """
     n = votes.n_members
     if n > MOST_MEMBERS:
@@ -270,12 +270,16 @@ def _counted(rows: Rows, metrics: Sequence[str], n_jobs: int | None) -> dict[str
     likely, answers = "log_loss" in metrics, "accuracy" in metrics
     ordered, loses = true_class_first(rows, alone=not answers)
     n = len(ordered)
-    low = min(n, LOW)
-    log_sums, rights = np.zeros((1 << (n - low), 1 << low)), np.zeros((1 << (n - low), 1 << low), np.int64)
+    if n == 1:
+        # The loops take two members at a time; the second is then not asked about.
+        ordered = np.repeat(ordered, 2, axis=0)
+    low = min(len(ordered), LOW)
+    pieces = 1 << (len(ordered) - low)
+    log_sums, rights = np.empty((pieces, 1 << low)), np.empty((pieces, 1 << low), np.int64)
     alike = map(repeat, (ordered, loses, low, likely, answers))
     with ThreadPoolExecutor(usable_cores(n_jobs)) as pool:
         # Consumed, so that an exception in a thread is raised here.
-        for _ in pool.map(kernels.score_subsets, *alike, range(1 << (n - low)), log_sums, rights):
+        for _ in pool.map(kernels.score_subsets, *alike, range(pieces), log_sums, rights):
             pass
     # The loops number the first member highest; here it is the lowest bit.
     turned = subset_sums(np.exp2(np.arange(n, dtype=np.float64)[::-1])).astype(np.int64)
