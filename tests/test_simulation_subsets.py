@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -83,7 +88,7 @@ def test_regression_subsets_are_what_scikit_learn_says(members_that_vote):
         assert table.oof["rmse"][subset] == pytest.approx(metrics.root_mean_squared_error(y, answers), abs=1e-9)
 
 
-@pytest.mark.parametrize("n_rows", [2, 31, 512, 1025])
+@pytest.mark.parametrize("n_rows", [2, 31, 1024, 1025])
 def test_blocks_of_rows_leave_no_row_out(members_that_vote, n_rows):
     """Whether the rows fill a block, fall short or spill over, the log loss is NumPy's."""
     said = members_that_vote(3, n_rows)
@@ -92,6 +97,79 @@ def test_blocks_of_rows_leave_no_row_out(members_that_vote, n_rows):
     expected = -np.log(np.mean([p.test for p in said.values()], axis=0)[np.arange(n_rows), y]).mean()
     assert table.test["log_loss"][0b111] == pytest.approx(expected, abs=1e-12)
     assert set(table.oof) == {"log_loss"}
+
+
+def test_a_tie_in_one_block_of_rows_is_settled_there(members_that_vote):
+    """Where some rows have ties and most have none, the accuracies of all subsets are scikit-learn's."""
+    said = members_that_vote(5, 2500)
+    flat = np.arange(1500, 1510)
+    for n, predictions in said.items():
+        predictions.oof[flat] = 0.25 + 0.5 * (int(n[1:]) % 2), 0.75 - 0.5 * (int(n[1:]) % 2)
+    table = simulation.every_subset(simulation.line_up(said, "binary"), metrics=["accuracy"])
+    y = said["m0"].oof_y
+    for subset in range(1, 1 << 5):
+        answers = voting(said, table.members(subset), 2).predict(np.arange(len(y)))
+        assert table.oof["accuracy"][subset] == metrics.accuracy_score(y, answers)
+
+
+def test_probabilities_near_zero_do_not_vanish_in_a_product(members_that_vote):
+    """Thousands of rows that every member calls impossible have scikit-learn's log loss: no product of them underflows."""
+    said = members_that_vote(3, 5000)
+    y = said["m0"].oof_y
+    wrong = np.eye(2)[1 - y]
+    said = {n: replace(p, oof=np.where(np.arange(5000)[:, None] % 7 > 0, wrong, p.oof)) for n, p in said.items()}
+    table = simulation.every_subset(simulation.line_up(said, "binary"), metrics=["log_loss"])
+    for subset in range(1, 8):
+        p = voting(said, table.members(subset), 2).predict_proba(np.arange(5000))
+        assert table.oof["log_loss"][subset] == pytest.approx(metrics.log_loss(y, p), abs=1e-9)
+
+
+def test_one_member_alone_is_a_table_of_two(members_that_vote):
+    """The table of a single member holds the vote of nothing and the member, as the table of more does."""
+    votes = simulation.line_up(members_that_vote(3, 60), "binary")
+    alone, table = simulation.every_subset(votes.only(("m1",))), simulation.every_subset(votes)
+    for metric, values in alone.oof.items():
+        assert values.tolist() == pytest.approx(table.oof[metric][[0b000, 0b010]].tolist(), abs=1e-12), metric
+
+
+CHOOSE = """
+import numpy as np
+
+from shipworthy import simulation
+from shipworthy.records import Predictions
+
+y = np.array([0, 1, 1, 0])
+members = [np.array([0.2, 0.7, 0.4, 0.1]), np.array([0.4, 0.3, 0.9, 0.2])]
+said = {f"m{i}": Predictions(np.arange(4), y, np.c_[1 - p, p], np.arange(4), y, np.c_[1 - p, p]) for i, p in enumerate(members)}
+votes = simulation.line_up(said, "binary")
+print(simulation.greedy(votes, "accuracy", steps=3).oof["accuracy"])
+"""
+
+
+def test_loops_are_compiled_where_nothing_is_kept_yet(tmp_path):
+    """With an empty folder for compiled code, a selection works, and leaves its code there for the next process."""
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    answer = subprocess.run(
+        [sys.executable, "-W", "error", "-c", CHOOSE], capture_output=True, text=True, env=environment, check=False
+    )
+    assert (answer.stdout, answer.stderr) == ("1.0\n", "")
+    assert list(tmp_path.rglob("kernels.score_extensions*"))
+
+
+def test_loops_are_compiled_where_nothing_can_be_kept(tmp_path):
+    """Installed where neither the package's folder nor the user's can be written, a selection works all the same."""
+    package, nowhere = tmp_path / "shipworthy", tmp_path / "nowhere"
+    shutil.copytree(Path(simulation.__file__).parents[1], package, ignore=shutil.ignore_patterns("__pycache__"))
+    # Files where folders would be made: they stop the administrator too, who may write what is read-only.
+    for file in (nowhere, package / "simulation" / "__pycache__"):
+        file.touch()
+    homes = dict.fromkeys(("HOME", "XDG_CACHE_HOME", "LOCALAPPDATA", "USERPROFILE"), str(nowhere))
+    environment = {k: v for k, v in os.environ.items() if k != "NUMBA_CACHE_DIR"} | homes
+    environment |= {"PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
+    answer = subprocess.run(
+        [sys.executable, "-W", "error", "-c", CHOOSE], capture_output=True, text=True, env=environment, cwd=tmp_path, check=False
+    )
+    assert (answer.stdout, answer.stderr) == ("1.0\n", "")
 
 
 def test_threads_do_not_change_a_bit(members_that_vote):

@@ -107,6 +107,21 @@ def _gather(lanes: Floats, products: Floats, exponents: NDArray[np.int64], index
 
 
 @_compiled
+def _load(votes: Floats, start: int, part: Floats, nothing: Floats) -> None:
+    """A block of rows of all members into ``part``, and the sum of no votes into ``nothing``.
+
+    Where there is no row, zeros are added to a one: a factor of 1 whoever votes.
+    """
+    n_members, n_classes, n_rows = votes.shape
+    for c in range(n_classes):
+        for r in range(BLOCK):
+            nothing[c, r] = 0.0 if start + r < n_rows else 1.0
+        for j in range(n_members):
+            for r in range(BLOCK):
+                part[j, c, r] = votes[j, c, start + r] if start + r < n_rows else 0.0
+
+
+@_compiled
 def _add(source: Floats, votes: Floats, target: Floats) -> None:
     """``source`` and the votes of one member on a block of rows, into ``target``."""
     for c in range(votes.shape[0]):
@@ -234,26 +249,25 @@ def score_subsets(
     prefix : int
         Which of the others are in: its highest bit is the first member.
     log_sums, rights : ndarray, shape (2**low,)
-        Written to; the last member is the lowest bit of the index. The likelihood is of sums of votes: what the logarithm of
-        the number of votes takes off is the caller's to take off.
+        The one is written to, the other added to; the last member is the lowest bit of the index. The likelihood is of sums of
+        votes: what the logarithm of the number of votes takes off is the caller's to take off.
     """
     n_members, n_classes, n_rows = votes.shape
     sums, part = np.empty((low + 1, n_classes, BLOCK)), np.empty((n_members, n_classes, BLOCK))
-    lanes, beaten = np.empty((4, LANES)), np.empty(BLOCK, np.uint8)
+    lanes, prefers, beaten = np.empty((4, LANES)), np.empty((2, BLOCK)), np.empty(BLOCK, np.uint8)
     products, exponents = np.ones(1 << low), np.zeros(1 << low, np.int64)
-    rights[:] = 0
     before = _count(prefix)
     second, last = part[n_members - 2], part[n_members - 1]
     for start in range(0, n_rows, BLOCK):
         width = min(BLOCK, n_rows - start)
-        part[:, :, :width] = votes[:, :, start : start + width]
-        sums[low] = 0.0
-        # Where there is no row, every vote is a factor of 1.
-        part[:, :, width:], sums[low, :, width:] = 0.0, 1.0
+        _load(votes, start, part, sums[low])
         for j in range(n_members - low):
             if (prefix >> (n_members - low - 1 - j)) & 1:
                 _add(sums[low], part[j], sums[low])
-        beats, prefers = loses[:, start : start + width], part[n_members - 2 :, n_classes - 1] - part[n_members - 2 :, 0]
+        beats = loses[:, start : start + width]
+        for r in range(BLOCK):
+            prefers[0, r] = second[n_classes - 1, r] - second[0, r]
+            prefers[1, r] = last[n_classes - 1, r] - last[0, r]
         for index in range(0, 1 << low, 4):
             place, size = low, float(before + _count(index))
             if index:

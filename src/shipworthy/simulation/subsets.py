@@ -275,7 +275,7 @@ def _counted(rows: Rows, metrics: Sequence[str], n_jobs: int | None) -> dict[str
         ordered = np.repeat(ordered, 2, axis=0)
     low = min(len(ordered), LOW)
     pieces = 1 << (len(ordered) - low)
-    log_sums, rights = np.empty((pieces, 1 << low)), np.empty((pieces, 1 << low), np.int64)
+    log_sums, rights = np.empty((pieces, 1 << low)), np.zeros((pieces, 1 << low), np.int64)
     alike = map(repeat, (ordered, loses, low, likely, answers))
     with ThreadPoolExecutor(usable_cores(n_jobs)) as pool:
         # Consumed, so that an exception in a thread is raised here.
