@@ -1,8 +1,8 @@
 """Ensembles on paper beside the same ensembles built, saved and served: scores, latency and memory, predicted and measured.
 
-Twelve votes and four cascades on four data sets. Other votes of the same members calibrate the law of costs, so nothing that
-tests it has taught it. What is trained and measured lies under ``outputs/benchmarks/reality``, so that a run that was stopped
-goes on; another version of the package starts anew. No peer: none that we know predicts what an ensemble costs unbuilt.
+Twelve votes and four cascades on each of four data sets. Other votes of the same members calibrate the law of costs, so nothing
+that tests it has taught it. What is trained and measured lies under ``outputs/benchmarks/reality``, so that a run that was
+stopped goes on; another version of the package starts anew. No peer: none that we know predicts what an ensemble costs unbuilt.
 """
 
 from __future__ import annotations
@@ -25,19 +25,34 @@ from shipworthy.measurement import ServingJob, combine, exclusive, measure_costs
 from shipworthy.records import Candidate, Measurement, MeasuringPlan, Trained
 from shipworthy.training.fitting import predict
 
-MEMBERS = ("logistic_regression", "decision_tree", "random_forest", "xgboost")
+MEMBERS = ("logistic_regression", "decision_tree", "random_forest", "xgboost", "mlp")
+SHORT = dict(zip(("lr", "dt", "rf", "xgb", "mlp"), MEMBERS, strict=True))
 DATASETS = {"adult": 4000, "flights": 4000, "cells": 0, "mnist5k": 800}
 """Rows to train on; 0 means all."""
-TEACH = {"lr+rf": "1010", "dt+xgb": "0101", "lr+dt+xgb": "1101"}
-"""Uniform votes that calibrate the law: which of the members they have."""
-TEST = {"lr+xgb": (0.3, 0, 0, 0.7), "rf+xgb": (0, 0, 0.5, 0.5), "all": (0.1, 0.2, 0.3, 0.4)}
-"""Weights of the votes that are predicted."""
-CASCADES = {
-    "adult": (("xgboost", "random_forest"), (0.7,), "margin"),
-    "flights": (("logistic_regression", "random_forest"), (0.6,), "entropy"),
-    "cells": (("decision_tree", "logistic_regression", "xgboost"), (0.99, 0.8), "margin"),
-    "mnist5k": (("logistic_regression", "xgboost"), (0.9,), "margin"),
+TEACH = ("lr+rf", "dt+xgb", "lr+dt+xgb", "rf+mlp")
+"""Uniform votes that calibrate the law."""
+TEST = {
+    "lr+dt": (0.6, 0.4),
+    "lr+xgb": (0.3, 0.7),
+    "lr+mlp": (0.5, 0.5),
+    "dt+rf": (0.2, 0.8),
+    "rf+xgb": (0.5, 0.5),
+    "xgb+mlp": (0.75, 0.25),
+    "lr+rf+xgb": (0.2, 0.3, 0.5),
+    "lr+xgb+mlp": (0.25, 0.5, 0.25),
+    "dt+rf+mlp": (0.1, 0.6, 0.3),
+    "rf+xgb+mlp": (0.4, 0.4, 0.2),
+    "lr+dt+rf+xgb": (0.1, 0.2, 0.3, 0.4),
+    "lr+dt+rf+xgb+mlp": (0.2, 0.1, 0.2, 0.3, 0.2),
 }
+"""Weights of the votes that are predicted; no other vote of the same members has taught the law."""
+CASCADES = {
+    "xgb, then rf": ((0.7,), "margin"),
+    "lr, then rf": ((0.6,), "entropy"),
+    "lr, then xgb": ((0.9,), "margin"),
+    "dt, then lr, then xgb": ((0.99, 0.8), "margin"),
+}
+"""Thresholds and what measures the confidence."""
 PLAN = MeasuringPlan(queries=400, rounds=4, warm_up=20, batch_sizes=(2,), batch_repeats=1)
 Found = dict[str, tuple[Measurement, ...]]
 
@@ -54,12 +69,16 @@ def _vote(name: str, weights: Mapping[str, float]) -> Candidate:
     return Candidate(name, "ensemble", "A weighted vote.", build, tuple(weights))
 
 
+def _members(name: str, between: str) -> list[str]:
+    return [SHORT[short] for short in name.split(between)]
+
+
 def _build(bench: experiments.Workbench, arm: Arm, folder: Path) -> dict[str, Trained]:
-    """Train the members, and put together every vote and the cascade."""
+    """Train the members, and put together every vote and cascade."""
     experiments.train_single_models(bench, arm, list(MEMBERS))
     members = {m: training.load(bench.part(bench.fit_unit(arm, m))) for m in MEMBERS}
-    votes = {name: {m: 1.0 for m, b in zip(MEMBERS, bits, strict=True) if b == "1"} for name, bits in TEACH.items()}
-    votes |= {name: {m: w for m, w in zip(MEMBERS, weights, strict=True) if w} for name, weights in TEST.items()}
+    votes = {name: dict.fromkeys(_members(name, "+"), 1.0) for name in TEACH}
+    votes |= {name: dict(zip(_members(name, "+"), weights, strict=True)) for name, weights in TEST.items()}
     made = dict(members)
     dataset = bench.dataset(arm)
     for name, weights in votes.items():
@@ -67,15 +86,16 @@ def _build(bench: experiments.Workbench, arm: Arm, folder: Path) -> dict[str, Tr
         place.mkdir(exist_ok=True)
         candidate = _vote(name, weights)
         made[name] = training.assemble(candidate, members, dataset, folder=place, random_state=0, meter=measure_costs)
-    stages, thresholds, how = CASCADES[arm.dataset]
-    cascade = Cascade([(m, None) for m in stages], thresholds, how)
-    cascade.estimators_ = [artefacts.load(Path(members[m].artefact)) for m in stages]
-    cascade.classes_ = cascade.estimators_[0].classes_
-    first = members[stages[0]]
-    said = replace(first.predictions, test=predict(cascade, dataset, dataset.split.test))
-    path = folder / "cascade.skops"
-    artefacts.save(cascade, path)
-    made["cascade"] = replace(first, candidate="cascade", predictions=said, artefact=str(path))
+    for number, (name, (thresholds, how)) in enumerate(CASCADES.items()):
+        stages = _members(name, ", then ")
+        cascade = Cascade([(m, None) for m in stages], thresholds, how)
+        cascade.estimators_ = [artefacts.load(Path(members[m].artefact)) for m in stages]
+        cascade.classes_ = cascade.estimators_[0].classes_
+        first = members[stages[0]]
+        said = replace(first.predictions, test=predict(cascade, dataset, dataset.split.test))
+        path = folder / f"cascade-{number}.skops"
+        artefacts.save(cascade, path)
+        made[name] = replace(first, candidate=name, predictions=said, artefact=str(path))
     return made
 
 
@@ -116,7 +136,7 @@ def _median(found: Found, name: str) -> simulation.MemberCost:
 
 
 def reality(dataset: str, rows: int, folder: Path) -> list[dict[str, float | str]]:
-    """Predict and measure three votes and a cascade of one data set."""
+    """Predict and measure the votes and cascades of one data set."""
     folder.mkdir(parents=True, exist_ok=True)
     bench = experiments.Workbench(folder, notify=lambda said: print(said, file=sys.stderr))  # noqa: T201 - how far it is
     (folder / "parts").mkdir(exist_ok=True)
@@ -130,12 +150,13 @@ def reality(dataset: str, rows: int, folder: Path) -> list[dict[str, float | str
         cost = _median(found, name)
         return simulation.Composite(tuple(members), cost.latency_ms, cost.memory_mib)
 
-    taught = [composite(n, [m for m, b in zip(MEMBERS, bits, strict=True) if b == "1"]) for n, bits in TEACH.items()]
+    taught = [composite(name, _members(name, "+")) for name in TEACH]
     law = simulation.calibrate(costs, taught)
     plain = simulation.CostModel()
     out: list[dict[str, float | str]] = []
     for name, weights in TEST.items():
-        w = np.array(weights)
+        given = dict(zip(_members(name, "+"), weights, strict=True))
+        w = np.array([given.get(m, 0.0) for m in MEMBERS])
         membership = (w > 0)[None]
         served, summed = (simulation.serve(costs, membership, model=m, build=simulation.Build()) for m in (law, plain))
         said = made[name].predictions
@@ -145,6 +166,7 @@ def reality(dataset: str, rows: int, folder: Path) -> list[dict[str, float | str
         out.append(
             {
                 "dataset": dataset,
+                "kind": "votes",
                 "ensemble": name,
                 "gap": max(abs(paper[m] - real[m]) for m in paper),
                 "said_ms": float(served.latency_ms[0]),
@@ -154,19 +176,19 @@ def reality(dataset: str, rows: int, folder: Path) -> list[dict[str, float | str
                 "was_mib": was.memory_mib,
             }
         )
-    out.append(_cascade_row(dataset, votes, made["cascade"], found, law, costs))
-    return out
+    return out + [_cascade_row(dataset, name, votes, made[name], found, law, costs) for name in CASCADES]
 
 
 def _cascade_row(
     dataset: str,
+    name: str,
     votes: simulation.Votes,
     made: Trained,
     found: Found,
     law: simulation.CostModel,
     costs: Sequence[simulation.MemberCost],
 ) -> dict[str, float | str]:
-    stages, thresholds, how = CASCADES[dataset]
+    stages, (thresholds, how) = _members(name, ", then "), CASCADES[name]
     # The mean is of what each member takes on average in its calmest round.
     drawn = {m: np.array([_calm(found, m, np.mean)]) for m in MEMBERS}
     paper = simulation.one_cascade(votes, drawn, stages, thresholds, how=how)
@@ -175,13 +197,14 @@ def _cascade_row(
     right = float((made.predictions.test.argmax(axis=1) == made.predictions.test_y).mean())
     return {
         "dataset": dataset,
-        "ensemble": "cascade",
+        "kind": "cascades",
+        "ensemble": name,
         "gap": abs(paper.accuracy_test - right),
         "said_ms": paper.mean_ms,
         "summed_ms": paper.mean_ms,
-        "was_ms": _calm(found, "cascade", np.mean),
+        "was_ms": _calm(found, name, np.mean),
         "said_mib": float(served.memory_mib[0]),
-        "was_mib": _median(found, "cascade").memory_mib,
+        "was_mib": _median(found, name).memory_mib,
     }
 
 
@@ -192,15 +215,12 @@ def measure() -> list[Result]:
     ]
     results = []
     for r in rows:
-        what = "mean" if r["ensemble"] == "cascade" else "p50"
+        what = "mean" if r["kind"] == "cascades" else "p50"
         said, was = (f"{r[f'{k}_ms']:.3g} ms and {r[f'{k}_mib']:.4g} MiB" for k in ("said", "was"))
         how = f"predicted {said}, measured {was}"
         name = f"{r['dataset']}, {r['ensemble']}: {what} predicted / measured"
         results.append(Result(name=name, value=r["said_ms"] / r["was_ms"], unit="", how=how))
-    kinds = {
-        "votes": [r for r in rows if r["ensemble"] != "cascade"],
-        "cascades": [r for r in rows if r["ensemble"] == "cascade"],
-    }
+    kinds = {kind: [r for r in rows if r["kind"] == kind] for kind in ("votes", "cascades")}
     for kind, of_kind in kinds.items():
         how = f"{len(of_kind)} {kind} on {len(DATASETS)} data sets, built, saved and served; "
         how += f"the calmest of {PLAN.rounds} rounds of {PLAN.queries // PLAN.rounds} queries"
