@@ -105,15 +105,17 @@ def test_sliders_move_the_pick(found):
 
 
 def test_each_pick_prints_the_line_that_builds_it(found):
-    """The lines are YAML: a candidate's name, a vote with weights that sum to 1, or a cascade with its threshold."""
-    assert {"sim_best", "sim_knee", "sim_budget", "sim_weighted"} <= {p["name"] for p in found["picks"]}
+    """The lines are YAML: a candidate's name, a vote with weights that sum to 1, or a cascade with its threshold, if any."""
+    assert {"sim_agreement", "sim_best", "sim_knee", "sim_budget", "sim_weighted"} <= {p["name"] for p in found["picks"]}
     for pick, line in zip(found["picks"], reporting.pick_table(found)["to build it"], strict=True):
         (entry,) = yaml.safe_load(line)
         if len(pick["members"]) == 1:
             assert entry == pick["members"][0]
         elif "thresholds" in pick:
             assert entry["cascade"] == pick["members"]
-            assert entry["threshold"] == pytest.approx(pick["thresholds"][0], rel=1e-5)
+            assert entry["confidence"] == pick["confidence"]
+            limits = [entry["threshold"]] if "threshold" in entry else []
+            assert limits == pytest.approx(pick["thresholds"], rel=1e-5)
         else:
             assert list(entry["weights"]) == pick["members"]
             assert sum(entry["weights"].values()) == pytest.approx(1, abs=1e-3)

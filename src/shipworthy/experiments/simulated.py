@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, astuple, dataclass, replace
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -22,12 +22,12 @@ from shipworthy.experiments.latency_and_memory import measure_latency_and_memory
 from shipworthy.experiments.money import DATED_PRICES
 from shipworthy.experiments.simulate import Simulation, simulate_ensembles
 from shipworthy.experiments.workbench import Unit, Workbench, nan_for_null, write_json
-from shipworthy.records import InputError, Prices, Study, Task
+from shipworthy.records import ConfidenceName, InputError, Prices, Study, Task
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from shipworthy.simulation import CascadePick, ConfidenceName, PairCascade, Pick
+    from shipworthy.simulation import CascadePick, PairCascade, Pick, TripleCascade, Votes
 
 GUESSES = ("prior",)
 """Says the same of every row: a yardstick, no member."""
@@ -79,8 +79,8 @@ class Simulated:
     alone : tuple of dict
         ``name``, ``accuracy`` and ``mean_ms`` of each member alone, for a classification.
     picks : tuple of dict
-        ``name``, ``why``, ``members``, ``weights`` or ``thresholds``, what is predicted of each, and the ``line`` that builds it
-        in a study.
+        ``name``, ``why``, ``members``, ``weights`` or ``confidence`` and ``thresholds``, what is predicted of each, and the
+        ``line`` that builds it in a study.
     reality : tuple of dict
         Columns of :meth:`Simulation.reality`.
     """
@@ -297,6 +297,7 @@ def tell(found: Simulation, arm: Arm, asked: Asked) -> Simulated:
     curves = _pairs(found) if classes else {}
     ways = found.short_cuts()
     cheap = _cheap_cascade(found, curves)
+    agreed = _by_agreement(found) if classes else {}
     return Simulated(
         dataset=arm.dataset,
         seed=arm.seed,
@@ -312,10 +313,10 @@ def tell(found: Simulation, arm: Arm, asked: Asked) -> Simulated:
         sizes=_rows(found.by_size()),
         ways=_rows(ways),
         worth=_rows(found.worth()),
-        cascades=tuple(_cascades(found, curves)) if classes else (),
+        cascades=tuple(_cascades(found, curves, agreed)) if classes else (),
         curves=tuple(_curve(how, c) for (how, _), c in _told_pairs(curves, cheap)),
         alone=tuple(_alone(found)) if classes else (),
-        picks=tuple(_picks(found, ways, cheap, asked)),
+        picks=tuple(_picks(found, ways, [c for c in (cheap, _agreed_cascade(found, agreed)) if c], asked)),
         reality=_rows(found.reality()),
     )
 
@@ -383,25 +384,33 @@ def _told_pairs(
     return list(firsts.values())[:3]
 
 
-def _cascades(found: Simulation, curves: Mapping[tuple[str, tuple[str, ...]], PairCascade]) -> list[dict[str, Any]]:
+def _cascades(
+    found: Simulation,
+    curves: Mapping[tuple[str, tuple[str, ...]], PairCascade],
+    agreed: Mapping[tuple[str, str, str], TripleCascade],
+) -> list[dict[str, Any]]:
     from shipworthy import simulation
 
     rows = [{"confidence": how, **_cascade_row(simulation.best_cascade([c]))} for (how, _), c in curves.items()]
-    right = {name: _oof_accuracy(found, name) for name in found.table.names}
-    few = sorted(right, key=lambda name: (-right[name], name))[:TRIPLES_OF]
-    if len(few) > 2:
-        votes = _of_members(found, few)
-        for how in ("margin", "agreement"):
-            best = simulation.best_cascade(simulation.triple_cascades(votes, _drawn(found), how=how).values())
-            rows.append({"confidence": how, **_cascade_row(best)})
+    if agreed:
+        sure = simulation.triple_cascades(_most_accurate(found), _drawn(found))
+        for how, triples in (("margin", sure), ("agreement", agreed)):
+            rows.append({"confidence": how, **_cascade_row(simulation.best_cascade(triples.values()))})
     return sorted(rows, key=lambda row: (-row["accuracy"], row["mean_ms"]))
 
 
-def _of_members(found: Simulation, names: Sequence[str]) -> Any:
-    places = found.votes.positions(tuple(names))
-    parts = (replace(rows, said=np.ascontiguousarray(rows.said[places])) for rows in (found.votes.oof, found.votes.test))
-    oof, test = parts
-    return replace(found.votes, names=tuple(names), oof=oof, test=test)
+def _by_agreement(found: Simulation) -> dict[tuple[str, str, str], TripleCascade]:
+    """Triples by agreement, of the most accurate members; none of fewer than three members."""
+    from shipworthy import simulation
+
+    if len(found.table.names) < 3:
+        return {}
+    return simulation.triple_cascades(_most_accurate(found), _drawn(found), how="agreement")
+
+
+def _most_accurate(found: Simulation) -> Votes:
+    right = {name: _oof_accuracy(found, name) for name in found.table.names}
+    return found.votes.only(tuple(sorted(right, key=lambda name: (-right[name], name))[:TRIPLES_OF]))
 
 
 def _oof_accuracy(found: Simulation, name: str) -> float:
@@ -431,7 +440,7 @@ def _alone(found: Simulation) -> list[dict[str, Any]]:
 # -- picks ----------------------------------------------------------------------------------------------------------------------
 
 
-def _picks(found: Simulation, ways: pd.DataFrame, cheap: Mapping[str, Any] | None, asked: Asked) -> list[dict[str, Any]]:
+def _picks(found: Simulation, ways: pd.DataFrame, cascades: Sequence[Mapping[str, Any]], asked: Asked) -> list[dict[str, Any]]:
     from shipworthy import simulation
 
     front = simulation.frontier(found.table, found.metric)
@@ -458,7 +467,7 @@ def _picks(found: Simulation, ways: pd.DataFrame, cheap: Mapping[str, Any] | Non
             **{k: float(weighted[k]) for k in ("oof", "test", "latency_ms", "memory_mib")},
         }
     )
-    picks += [dict(cheap)] if cheap else []
+    picks += map(dict, cascades)
     return [{"kind": "simulated", **pick, "line": pick_line(pick)} for pick in picks]
 
 
@@ -470,8 +479,6 @@ def _pick_row(name: str, why: str, pick: Pick) -> dict[str, Any]:
 
 def _cheap_cascade(found: Simulation, curves: Mapping[tuple[str, tuple[str, ...]], PairCascade]) -> dict[str, Any] | None:
     """The pair with the least mean latency that is as accurate out of fold as the most accurate member alone."""
-    from shipworthy import simulation
-
     needed = max((_oof_accuracy(found, name) for name in found.table.names), default=math.inf) if curves else math.inf
     best: tuple[float, str, tuple[str, ...], float] | None = None
     for (how, members), c in curves.items():
@@ -485,12 +492,34 @@ def _cheap_cascade(found: Simulation, curves: Mapping[tuple[str, tuple[str, ...]
     if best is None:
         return None
     _, how, members, threshold = best
-    chosen = simulation.one_cascade(found.votes, _drawn(found), members, [threshold], how=cast("ConfidenceName", how))
+    why = "the fastest pair that is as accurate out of fold as the most accurate member"
+    return _cascade_pick(found, "sim_cascade", why, members, [threshold], cast("ConfidenceName", how))
+
+
+def _agreed_cascade(found: Simulation, agreed: Mapping[tuple[str, str, str], TripleCascade]) -> dict[str, Any] | None:
+    """The triple by agreement with the least mean latency that is as accurate out of fold as the most accurate member alone."""
+    if not agreed:
+        return None
+    needed = max(_oof_accuracy(found, name) for name in found.table.names)
+    good = [c for c in agreed.values() if c.accuracy.item() >= needed and c.later.item() > LEAST_SHARE]
+    if not good:
+        return None
+    best = min(good, key=lambda c: (c.mean_ms.item(), c.members))
+    why = "the fastest three of which a third is asked where two differ, as accurate out of fold as the most accurate member"
+    return _cascade_pick(found, "sim_agreement", why, best.members, [], "agreement")
+
+
+def _cascade_pick(
+    found: Simulation, name: str, why: str, members: Sequence[str], thresholds: Sequence[float], how: ConfidenceName
+) -> dict[str, Any]:
+    from shipworthy import simulation
+
+    chosen = simulation.one_cascade(found.votes, _drawn(found), members, thresholds, how=how)
     return {
-        "name": "sim_cascade",
-        "why": "the fastest pair that is as accurate out of fold as the most accurate member",
+        "name": name,
+        "why": why,
         "members": list(members),
-        "thresholds": [threshold],
+        "thresholds": list(thresholds),
         "confidence": how,
         "early": chosen.early,
         "oof": chosen.accuracy,
@@ -514,12 +543,14 @@ def pick_line(pick: Mapping[str, Any]) -> str:
     '- {name: mine, weights: {xgboost: 0.6, random_forest: 0.4}}'
     >>> pick_line({"name": "fast", "members": ["decision_tree", "xgboost"], "thresholds": [0.8], "confidence": "margin"})
     '- {name: fast, cascade: [decision_tree, xgboost], threshold: 0.8, confidence: margin}'
+    >>> pick_line({"name": "sure", "members": ["knn", "ridge", "xgboost"], "thresholds": [], "confidence": "agreement"})
+    '- {name: sure, cascade: [knn, ridge, xgboost], confidence: agreement}'
     """
-    if pick.get("thresholds"):
+    if pick.get("confidence"):
         limits = [f"{t:g}" for t in pick["thresholds"]]
-        limit = f"threshold: {limits[0]}" if len(limits) == 1 else f"thresholds: [{', '.join(limits)}]"
+        limit = f"threshold: {limits[0]}, " if len(limits) == 1 else f"thresholds: [{', '.join(limits)}], " if limits else ""
         asked = ", ".join(pick["members"])
-        return f"- {{name: {pick['name']}, cascade: [{asked}], {limit}, confidence: {pick['confidence']}}}"
+        return f"- {{name: {pick['name']}, cascade: [{asked}], {limit}confidence: {pick['confidence']}}}"
     if len(pick["members"]) == 1:
         return f"- {pick['members'][0]}"
     weights = ", ".join(f"{m}: {w:g}" for m, w in zip(pick["members"], pick["weights"], strict=True))

@@ -175,7 +175,7 @@ def pick_table(found: Mapping[str, Any]) -> pd.DataFrame:
     metric = label(found["metric"])
     rows = []
     for p in found["picks"]:
-        what = f"accuracy {score(p['test'])}" if p.get("thresholds") else f"{metric} {score(p['test'])}"
+        what = f"accuracy {score(p['test'])}" if p.get("confidence") else f"{metric} {score(p['test'])}"
         mean = f", mean {number(p['mean_ms'])} ms" if "mean_ms" in p else ""
         cost = f"p99 {number(p['latency_ms'])} ms{mean}, {number(p['memory_mib'])} MiB"
         rows.append(
@@ -205,9 +205,12 @@ def reality_table(found: Mapping[str, Any]) -> pd.DataFrame:
 
     rows = []
     for r in found["reality"]:
-        row: dict[str, Any] = {"candidate": r["candidate"], "members": r["members"], "law from": f"{r['law']} others"}
+        row: dict[str, Any] = {"candidate": r["candidate"], "members": r["members"]}
+        row["law from"] = "shares of rows" if r.get("confidence") else f"{r['law']} others"
         row |= {"simulated": score(r["metric_predicted"]), "measured": score(r["metric_measured"])}
-        for key, words in (("p50", "p50 (ms)"), ("p99", "p99 (ms)"), ("memory", "memory (MiB)")):
+        for key, words in (("mean", "mean (ms)"), ("p50", "p50 (ms)"), ("p99", "p99 (ms)"), ("memory", "memory (MiB)")):
+            if f"{key}_measured" not in r:  # a run from before means were kept
+                continue
             said, was = r[f"{key}_predicted"], r[f"{key}_measured"]
             row[words] = f"{number(said)} / {number(was)}, {_off(said, was)}"
         rows.append(row)
@@ -331,6 +334,7 @@ def simulation_frame(simulations: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
         "metric",
         "oof",
         "test",
+        "mean_ms",
         "p50_ms",
         "p99_ms",
         "memory_mib",
@@ -346,13 +350,14 @@ def simulation_frame(simulations: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
             )
         for p in found["picks"]:
             facts = {"oof": p["oof"], "test": p["test"], "p99_ms": p["latency_ms"], "memory_mib": p["memory_mib"]}
-            metric = "accuracy" if p.get("thresholds") else found["metric"]
-            facts |= {"members": " + ".join(p["members"]), "metric": metric}
+            metric = "accuracy" if p.get("confidence") else found["metric"]
+            facts |= {"members": " + ".join(p["members"]), "metric": metric, "mean_ms": p.get("mean_ms")}
             facts["line"] = p["line"].removeprefix("- ")  # a spreadsheet takes a cell that begins so for a formula
             rows.append({**place, "kind": "simulated", "what": p["name"], **facts})
         for r in found["reality"]:
             for kind, how in (("simulated", "predicted"), ("measured", "measured")):
                 facts = {"test": r[f"metric_{how}"], "p50_ms": r[f"p50_{how}"], "p99_ms": r[f"p99_{how}"]}
                 facts |= {"memory_mib": r[f"memory_{how}"], "members": r["members"], "metric": r["metric"]}
+                facts["mean_ms"] = r.get(f"mean_{how}")
                 rows.append({**place, "kind": kind, "what": r["candidate"], **facts})
     return pd.DataFrame(rows, columns=columns)

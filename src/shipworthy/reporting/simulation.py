@@ -396,8 +396,9 @@ def cascade_words(cascade: Mapping[str, Any]) -> str:
     'a then b by margin (0.5): 80 % early, accuracy 0.9000, mean 1.00 ms, p99 4.00 ms'
     """
     limits = ", ".join(f"{t:.3g}" for t in cascade["thresholds"])
+    how = f"{cascade['confidence']} ({limits})" if limits else cascade["confidence"]
     return (
-        f"{' then '.join(cascade['members'])} by {cascade['confidence']} ({limits}): {percent(cascade['early'])} early, "
+        f"{' then '.join(cascade['members'])} by {how}: {percent(cascade['early'])} early, "
         f"accuracy {score(cascade['accuracy_test'])}, mean {number(cascade['mean_ms'])} ms, "
         f"p99 {number(cascade['percentile_ms'])} ms"
     )
