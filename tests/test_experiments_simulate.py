@@ -91,7 +91,10 @@ def test_the_frames_are_about_the_same_table(simulated):
     assert best["oof"] == pytest.approx(front["oof"].min())
     assert (ways.loc[ways["way"].isin(["top 3", "greedy", "beam"]), "gap_oof"] >= -1e-12).all()
     loss = simulated.table.test["log_loss"]
-    assert simulated.worth()["gain"].sum() == pytest.approx(loss[0] - loss[-1])
+    worth, right = simulated.worth(), simulated.table.test["accuracy"]
+    assert worth["gain"].sum() == pytest.approx(loss[0] - loss[-1])
+    assert worth["accuracy_gain"].sum() == pytest.approx(right[-1] - right[0])
+    assert worth["sentence"].str.contains("ROC AUC, ").all()
     cascades = simulated.cascades()
     assert len(cascades) == 6
     assert cascades["accuracy"].is_monotonic_decreasing
@@ -125,8 +128,9 @@ def test_a_cascade_that_was_built_stands_beside_its_prediction(simulated, bench,
                        and m.conditions.scenario == "single_stream"]  # fmt: skip
         assert row["mean_measured"] == pytest.approx(np.mean(measured.values))
         assert row["memory_predicted"] > 0
-    # The law of costs is of votes and stacks.
+    # The law of costs is of votes and stacks: two others of a cascade, too few of each of the two.
     assert simulated.model.n_composites == 2
+    assert {name: row["law"] for name, row in rows.items()} == {"soft_vote": 0, "stack": 0, "in_turn": 2, "agreed": 2}
 
 
 def test_the_line_of_a_pick_builds_what_was_predicted(simulated, bench, arm):

@@ -142,15 +142,15 @@ class Simulation:
         picks = [simulation.pick(self.table, self.metric, sizes == size) for size in range(1, n + 1)]
         return pd.DataFrame([{"size": size, **_row(p)} for size, p in enumerate(picks, start=1)])
 
-    def short_cuts(self, *, steps: int = 50, per_ms: float = 0.001) -> pd.DataFrame:
+    def short_cuts(self, *, steps: int = 50, per_ms: float = 0.001, per_mib: float = 0.00001) -> pd.DataFrame:
         """Ways to select without trying every subset, each beside the exact best: the price of greed.
 
         Parameters
         ----------
         steps : int
             Of the greedy selections.
-        per_ms : float
-            Loss of the metric that a millisecond is worth to the selection that is charged for it.
+        per_ms, per_mib : float
+            Loss of the metric that a millisecond and a mebibyte are worth to the selection that is charged for both.
 
         Returns
         -------
@@ -163,12 +163,12 @@ class Simulation:
         from shipworthy import simulation
 
         priced = simulation.PricedCosts(tuple(self.costs()), model=self.model)
-        charged = replace(priced, per_ms=per_ms)
+        charged = replace(priced, per_ms=per_ms, per_mib=per_mib)
         ways = {
             "top 3": simulation.top_vote(self.votes, self.metric, min(3, self.table.n_members), priced=priced),
             "greedy": simulation.greedy(self.votes, self.metric, replacement=False, priced=priced),
             "greedy, weighted": simulation.greedy(self.votes, self.metric, steps=steps, priced=priced),
-            "greedy, charged for latency": simulation.greedy(self.votes, self.metric, steps=steps, priced=charged),
+            "greedy, charged for costs": simulation.greedy(self.votes, self.metric, steps=steps, priced=charged),
             "beam": simulation.beam(self.votes, self.metric, priced=priced),
         }
         if self.metric != "accuracy":
@@ -190,13 +190,22 @@ class Simulation:
         Returns
         -------
         DataFrame
-            Columns as the fields of :class:`~shipworthy.simulation.MemberWorth`.
+            Columns as the fields of :class:`~shipworthy.simulation.MemberWorth`; of a classification also ``accuracy_gain``, the
+            Shapley value in accuracy, and its sentences begin with the ROC AUC.
         """
         import pandas as pd
 
         from shipworthy import simulation
 
-        return pd.DataFrame([asdict(w) for w in simulation.member_worth(self.table, self.metric)])
+        if self.votes.task == "regression":
+            return pd.DataFrame([asdict(w) for w in simulation.member_worth(self.table, self.metric)])
+        # A sort for each: of the vote of all and of those that lack one member, not of every subset.
+        whole = (1 << self.table.n_members) - 1
+        lacking = [whole, *(whole & ~(1 << i) for i in range(self.table.n_members))]
+        ranked = dict(zip(lacking, simulation.roc_auc(self.votes, lacking, "test").tolist(), strict=True))
+        worth = simulation.member_worth(self.table, self.metric, also={"roc_auc": ranked})
+        right = {w.name: w.gain for w in simulation.member_worth(self.table, "accuracy")}
+        return pd.DataFrame([asdict(w) | {"accuracy_gain": right[w.name]} for w in worth])
 
     def within(self, *, latency_ms: float, memory_mib: float) -> Pick:
         """What to build with a budget; as :func:`shipworthy.simulation.best_within`."""
@@ -250,7 +259,8 @@ class Simulation:
 
         rows = []
         for built in self.built:
-            others = [b for b in self.built if b is not built]
+            # A cascade teaches the law nothing: it asks some members of some queries.
+            others = [b for b in self.built if b is not built and not b.confidence]
             row: dict[str, object] = {"candidate": built.name, "members": " + ".join(built.members)}
             row |= {
                 "law": len(others) if len(others) > 1 else 0,
@@ -293,7 +303,7 @@ class Simulation:
         from shipworthy import simulation
 
         costs = self.costs(percentile)
-        tests = [composite_of(b, percentile) for b in others if not b.confidence]
+        tests = [composite_of(b, percentile) for b in others]
         model = simulation.calibrate(costs, tests) if len(tests) > 1 else simulation.CostModel()
         membership = np.array([[c.name in built.members for c in costs]])
         served = simulation.serve(costs, membership, model=model, build=simulation.Build(stacked=built.stacked))

@@ -260,12 +260,13 @@ def worth_table(found: Mapping[str, Any]) -> pd.DataFrame:
 
     keys = {
         "gain": f"{label(found['metric'])} gained",
+        **({} if found["metric"] == "accuracy" else {"accuracy_gain": "accuracy gained"}),
         "latency_ms": "ms",
         "memory_mib": "MiB",
         "usd": "USD a million (estimate)",
     }
     rows = [
-        {"member": r["name"], **{words: number(r[k]) for k, words in keys.items()}, "alone": r["sentence"]}
+        {"member": r["name"], **{words: number(r[k]) for k, words in keys.items() if k in r}, "alone": r["sentence"]}
         for r in found["worth"]
     ]
     return pd.DataFrame(rows).rename(columns={"alone": "left out of the vote of all"})

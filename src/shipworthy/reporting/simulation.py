@@ -27,7 +27,7 @@ BLUE, ORANGE, GREEN, PINK = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 PALE = "#b9b9b9"
 OF_LINES = (BLUE, ORANGE, GREEN)
 SHAPES = "osD"
-OF_WAYS = {"every subset": "*", "top 3": "^", "greedy": "v", "greedy, weighted": "P", "greedy, charged for latency": "X"}
+OF_WAYS = {"every subset": "*", "top 3": "^", "greedy": "v", "greedy, weighted": "P", "greedy, charged for costs": "X"}
 OF_WAYS |= {"beam": "d", "convex weights": "h"}
 WORTH = {
     "gain": "{metric} gained",

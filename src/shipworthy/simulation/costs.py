@@ -173,9 +173,12 @@ class CostModel:
         if not self.n_composites:
             return "Costs of ensembles are a law that no measured ensemble has tested: their error is not known."
         low, high = 100 * (self.latency_low - 1), 100 * (self.latency_high - 1)
+        memory = ""
+        if math.isfinite(self.memory_low):
+            memory = f", and their memory {100 * (self.memory_low - 1):+.0f} % to {100 * (self.memory_high - 1):+.0f} %"
         return (
             f"Latencies of ensembles are predicted by a law calibrated on {self.n_composites} that were measured; "
-            f"left out of it in turn, they were {low:+.0f} % to {high:+.0f} % off what it said."
+            f"left out of it in turn, they were {low:+.0f} % to {high:+.0f} % off what it said{memory}."
         )
 
 
