@@ -8,7 +8,6 @@ This experiment does *not* know how anything of it is drawn, or whether anybody 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
@@ -26,6 +25,7 @@ from shipworthy.records import ConfidenceName, InputError, Prices, Study, Task
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import NDArray
 
     from shipworthy.simulation import CascadePick, PairCascade, Pick, TripleCascade, Votes
 
@@ -36,6 +36,7 @@ SHOWN_SUBSETS = 400
 SHOWN_THRESHOLDS = 60
 TRIPLES_OF = 5
 """Cascades of three are made of the most accurate members."""
+ROUNDING = 1e-9
 LEAST_SHARE = 0.05
 """Each member of the cascade that is picked answers at least so many rows."""
 FILE = "simulated.json"
@@ -296,8 +297,9 @@ def tell(found: Simulation, arm: Arm, asked: Asked) -> Simulated:
     classes = found.votes.task != "regression"
     curves = _pairs(found) if classes else {}
     ways = found.short_cuts()
-    cheap = _cheap_cascade(found, curves)
+    cheap = _cheap_cascade(found, curves) if classes else None
     agreed = _by_agreement(found) if classes else {}
+    agreement = _agreed_cascade(found, agreed) if classes else None
     return Simulated(
         dataset=arm.dataset,
         seed=arm.seed,
@@ -316,7 +318,7 @@ def tell(found: Simulation, arm: Arm, asked: Asked) -> Simulated:
         cascades=tuple(_cascades(found, curves, agreed)) if classes else (),
         curves=tuple(_curve(how, c) for (how, _), c in _told_pairs(curves, cheap)),
         alone=tuple(_alone(found)) if classes else (),
-        picks=tuple(_picks(found, ways, [c for c in (cheap, _agreed_cascade(found, agreed)) if c], asked)),
+        picks=tuple(_picks(found, ways, [c for c in (cheap, agreement) if c], asked)),
         reality=_rows(found.reality()),
     )
 
@@ -478,12 +480,12 @@ def _pick_row(name: str, why: str, pick: Pick) -> dict[str, Any]:
 
 
 def _cheap_cascade(found: Simulation, curves: Mapping[tuple[str, tuple[str, ...]], PairCascade]) -> dict[str, Any] | None:
-    """The pair with the least mean latency that is as accurate out of fold as the most accurate member alone."""
-    needed = max((_oof_accuracy(found, name) for name in found.table.names), default=math.inf) if curves else math.inf
+    """The pair with the least mean latency of those that beat the most accurate member alone."""
     best: tuple[float, str, tuple[str, ...], float] | None = None
+    alone = _most_accurate_alone(found)
     for (how, members), c in curves.items():
         # A cascade that hardly ever or nearly always asks the second is no cascade.
-        good = np.flatnonzero((c.accuracy >= needed) & (c.early > LEAST_SHARE) & (c.early < 1 - LEAST_SHARE))
+        good = np.flatnonzero(_beats(c, alone) & (c.early > LEAST_SHARE) & (c.early < 1 - LEAST_SHARE))
         if len(good):
             place = good[c.mean_ms[good].argmin()]
             # As many digits as anybody writes into a study; what is predicted is what those do.
@@ -497,16 +499,28 @@ def _cheap_cascade(found: Simulation, curves: Mapping[tuple[str, tuple[str, ...]
 
 
 def _agreed_cascade(found: Simulation, agreed: Mapping[tuple[str, str, str], TripleCascade]) -> dict[str, Any] | None:
-    """The triple by agreement with the least mean latency that is as accurate out of fold as the most accurate member alone."""
-    if not agreed:
-        return None
-    needed = max(_oof_accuracy(found, name) for name in found.table.names)
-    good = [c for c in agreed.values() if c.accuracy.item() >= needed and c.later.item() > LEAST_SHARE]
+    """The triple by agreement of which the same is true, and of which the third is asked of some rows."""
+    alone = _most_accurate_alone(found)
+    good = [c for c in agreed.values() if _beats(c, alone).item() and LEAST_SHARE < c.later.item() < 1 - LEAST_SHARE]
     if not good:
         return None
     best = min(good, key=lambda c: (c.mean_ms.item(), c.members))
     why = "the fastest three of which a third is asked where two differ, as accurate out of fold as the most accurate member"
     return _cascade_pick(found, "sim_agreement", why, best.members, [], "agreement")
+
+
+def _most_accurate_alone(found: Simulation) -> tuple[float, float]:
+    """Out-of-fold accuracy of the most accurate member, and the mean latency of the fastest that has it."""
+    right, drawn = {name: _oof_accuracy(found, name) for name in found.table.names}, _drawn(found)
+    best = max(right.values())
+    return best, min(float(drawn[name].mean()) for name, share in right.items() if share == best)
+
+
+def _beats(cascade: PairCascade | TripleCascade, alone: tuple[float, float]) -> NDArray[np.bool_]:
+    """Where a cascade is as accurate out of fold as the most accurate member, and faster or more accurate than it."""
+    share, mean_ms = alone
+    as_good = (cascade.accuracy >= share - ROUNDING) & (cascade.mean_ms < mean_ms)
+    return np.asarray((cascade.accuracy > share + ROUNDING) | as_good)
 
 
 def _cascade_pick(

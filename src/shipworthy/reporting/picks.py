@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 STEPS = 100
 """Places of a slider."""
+TIED = "\N{NO-BREAK SPACE}"
+"""Within a cell of a table, lines break where a thing ends."""
 FIGURES = {
     "frontier": simulation.ensemble_frontier,
     "members": simulation.diminishing_return,
@@ -206,19 +208,19 @@ def reality_table(found: Mapping[str, Any]) -> pd.DataFrame:
     rows = []
     for r in found["reality"]:
         row: dict[str, Any] = {"candidate": r["candidate"], "members": r["members"]}
-        row["law from"] = "shares of rows" if r.get("confidence") else f"{r['law']} others"
+        row["law from"] = "shares of rows" if r.get("confidence") else f"{r['law']} others" if r["law"] else "a plain sum"
         row |= {"simulated": score(r["metric_predicted"]), "measured": score(r["metric_measured"])}
         for key, words in (("mean", "mean (ms)"), ("p50", "p50 (ms)"), ("p99", "p99 (ms)"), ("memory", "memory (MiB)")):
             if f"{key}_measured" not in r:  # a run from before means were kept
                 continue
             said, was = r[f"{key}_predicted"], r[f"{key}_measured"]
-            row[words] = f"{number(said)} / {number(was)}, {_off(said, was)}"
+            row[words] = f"{number(said)}{TIED}/{TIED}{number(was)}, {_off(said, was)}"
         rows.append(row)
     return pd.DataFrame(rows)
 
 
 def _off(said: float, was: float) -> str:
-    return f"{100 * (said / was - 1):+.0f} %" if math.isfinite(said) and was > 0 else "not known"
+    return f"{100 * (said / was - 1):+.0f}{TIED}%" if math.isfinite(said) and was > 0 else "not known"
 
 
 def reality_sentence(found: Mapping[str, Any]) -> str:
