@@ -12,7 +12,7 @@ from shipworthy import experiments, reporting, simulation, training
 from shipworthy.experiments.assessment import read_simulations
 from shipworthy.experiments.latency_and_memory import measurements_of
 from shipworthy.experiments.own_ensembles import Declared
-from shipworthy.experiments.simulated import Asked, asked_of, tell
+from shipworthy.experiments.simulated import Asked, asked_of, pick_line, tell
 from shipworthy.records import InputError, OwnCascade, Prices, Requirement, Study
 from shipworthy.simulation import member_cost
 from shipworthy.study.plan import SIMULATE, plan_study
@@ -136,16 +136,25 @@ def test_a_cascade_that_was_built_stands_beside_its_prediction(simulated, bench,
 def test_the_line_of_a_pick_builds_what_was_predicted(simulated, bench, arm):
     """Copied into a study, each line is a candidate whose score, once it is built, is the one on paper to 1e-6."""
     found = tell(simulated, arm, Asked(latency_budget_ms=1e6, memory_budget_mib=1e6))
-    names = {pick["name"] for pick in found.picks}
-    lines = "\n".join(f"  {pick['line']}" for pick in found.picks if len(pick["members"]) > 1)
+    picks = list(found.picks)
+    drawn = dict.fromkeys(MEMBERS, np.ones(10))
+    # What is picked is up to what was measured; these three always are.
+    weights = [0.5, 0.3, 0.2]
+    vote = {"name": "voted", "members": MEMBERS, "weights": weights}
+    vote["test"] = simulation.scores(simulated.votes, np.array(weights))[1]["log_loss"]
+    picks.append({**vote, "line": pick_line(vote)})
+    for name, members, limits, how in (("mine", MEMBERS[:2], [0.9], "margin"), ("ours", MEMBERS, [], "agreement")):
+        said = simulation.one_cascade(simulated.votes, drawn, members, limits, how=how)
+        cascade = {"name": name, "members": members, "thresholds": limits, "confidence": how, "test": said.accuracy_test}
+        picks.append({**cascade, "line": pick_line(cascade)})
+    lines = "\n".join(f"  {pick['line']}" for pick in picks if len(pick["members"]) > 1)
     study = parse_study(STUDY + lines, "picked.yaml")
     declared = Declared.of(study)
     picked = replace(arm, declared=declared)
     experiments.build_ensembles(bench, picked, [e.name for e in declared.ensembles])
     built = {e.name: training.load(bench.part(bench.fit_unit(picked, e.name))).predictions for e in declared.ensembles}
-    assert {"sim_best", "sim_budget"} <= names
-    assert {"sim_weighted", "sim_cascade", "sim_agreement"} & set(built)
-    for pick in found.picks:
+    assert {"voted", "mine", "ours"} <= set(built)
+    for pick in picks:
         if said := built.get(pick["name"]):
             itself = simulation.line_up({"a": said, "b": said}, "binary")
             metric = "accuracy" if pick.get("confidence") else "log_loss"
