@@ -148,6 +148,11 @@ def test_the_page_and_the_table_say_what_was_simulated(found):
     assert (frame["kind"] == "measured").sum() == 2
     assert set(frame["kind"]) == {"measured", "simulated"}
     assert len(frame) == len(found["front"]) + len(found["picks"]) + 4
+    front = frame[frame["what"] == "front"]
+    assert front["roc_auc"].between(0.5, 1).all()
+    assert front["usd_per_million"].tolist() == [row["usd_per_million"] for row in found["front"]]
+    for pick, words in zip(found["picks"], reporting.pick_table(found)["predicted on test rows"], strict=True):
+        assert f"{pick['test']:.4f}; {pick['oof']:.4f} out of fold" in words
 
 
 def test_a_cascade_that_a_member_alone_beats_is_not_picked(members_that_vote):

@@ -177,7 +177,7 @@ def pick_table(found: Mapping[str, Any]) -> pd.DataFrame:
     metric = label(found["metric"])
     rows = []
     for p in found["picks"]:
-        what = f"accuracy {score(p['test'])}" if p.get("confidence") else f"{metric} {score(p['test'])}"
+        what = f"{'accuracy' if p.get('confidence') else metric} {score(p['test'])}; {score(p['oof'])} out of fold"
         mean = f", mean {number(p['mean_ms'])} ms" if "mean_ms" in p else ""
         cost = f"p99 {number(p['latency_ms'])} ms{mean}, {number(p['memory_mib'])} MiB"
         rows.append(
@@ -323,7 +323,8 @@ def simulation_frame(simulations: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``kind`` is ``simulated``; or ``measured``, beside the same ensemble's row as it was predicted.
+        ``kind`` is ``simulated``; or ``measured``, beside the same ensemble's row as it was predicted. ROC AUC (on test rows),
+        size and price are of the front alone.
     """
     import pandas as pd
 
@@ -341,6 +342,9 @@ def simulation_frame(simulations: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
         "p50_ms",
         "p99_ms",
         "memory_mib",
+        "roc_auc",
+        "size_mib",
+        "usd_per_million",
         "line",
     ]
     rows = []
@@ -348,6 +352,7 @@ def simulation_frame(simulations: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
         place = {k: found[k] for k in ("dataset", "level", "seed")}
         for r in found["front"]:
             facts = {"oof": r["oof"], "test": r["test"], "p99_ms": r["latency_ms"], "memory_mib": r["memory_mib"]}
+            facts |= {k: r.get(k) for k in ("roc_auc", "size_mib", "usd_per_million")}
             rows.append(
                 {**place, "kind": "simulated", "what": "front", "members": r["members"], "metric": found["metric"], **facts}
             )
