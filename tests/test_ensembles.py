@@ -40,7 +40,8 @@ def declared_for(dataset):
     first = "ridge" if dataset == "diamonds" else "logistic_regression"
     vote = OwnVote(name="mine", weights={"xgboost": 3.0, first: 1.0})
     cascade = OwnCascade(name="in_turn", members=(first, "random_forest", "xgboost"), thresholds=(0.9, 0.5))
-    return Declared(ensembles=(vote,) if dataset == "diamonds" else (vote, cascade))
+    agreed = OwnCascade(name="agreed", members=(first, "knn", "random_forest", "xgboost"), confidence="agreement")
+    return Declared(ensembles=(vote,) if dataset == "diamonds" else (vote, cascade, agreed))
 
 
 class Built:
@@ -277,6 +278,38 @@ def test_a_cascade_answers_as_the_first_member_that_is_sure(built, dataset):
     lengths = {len(shipped.asked([q])) for q in queries}
     assert 1 in lengths
     assert lengths <= {1, 2, 3}
+    assert here.trained("in_turn").notes["thresholds"] == [0.9, 0.5]
+    assert here.trained("in_turn").notes["confidence"] == "margin"
+
+
+@pytest.mark.parametrize("dataset", ["breast_cancer", "catsup"])
+def test_a_cascade_by_agreement_answers_what_two_members_answer(built, dataset):
+    """Row by row: the member that first repeats an answer, else the last; on paper too it is as accurate and settles as many."""
+    here = built(dataset)
+    members = here.arm.declared.ensembles[2].members
+    said = {m: here.trained(m).predictions for m in members}
+    assert here.trained("agreed").notes["confidence"] == "agreement"
+    paper = simulation.one_cascade(
+        simulation.line_up(said, here.data.task), {m: np.ones(5) for m in members}, members, (), how="agreement"
+    )
+    for which, foretold in (("oof", paper.accuracy), ("test", paper.accuracy_test)):
+        expected, asked = [], []
+        for row in zip(*(getattr(p, which) for p in said.values()), strict=True):
+            answers = [int(p.argmax()) for p in row]
+            repeating = [i for i in range(len(row) - 1) if answers[i] in answers[:i]]
+            asked.append(repeating[0] if repeating else len(row) - 1)
+            expected.append(row[asked[-1]])
+        here_said = here.trained("agreed").predictions
+        np.testing.assert_allclose(getattr(here_said, which), expected, rtol=1e-9, atol=1e-12)
+        right = getattr(here_said, which).argmax(axis=1) == getattr(here_said, f"{which}_y")
+        assert right.mean() == pytest.approx(foretold, abs=1e-6)
+        if which == "oof":
+            assert np.mean(np.array(asked) == 1) == pytest.approx(paper.early, abs=1e-6)
+    shipped, queries = here.shipped("agreed"), here.data.queries(here.data.split.test[:30])
+    np.testing.assert_allclose(
+        np.vstack([shipped.predict_proba([q]) for q in queries]), here_said.test[:30], rtol=1e-9, atol=1e-12
+    )
+    assert [len(shipped.asked([q])) for q in queries] == [place + 1 for place in asked[:30]]
 
 
 def test_a_query_of_a_cascade_is_itemised_over_the_members_that_it_meets(built):
@@ -397,7 +430,18 @@ def test_a_study_describes_its_own_ensembles_among_the_candidates():
         ("name: pick", "name: my pick", r"line 6: candidates\.1\.name 'my pick' cannot name an ensemble"),
         ("threshold: 0.8", "thresholds: [0.8, 0.1]", r"line 8: candidates\.3: c1 asks 2 members and has 2 thresholds"),
         ("cascade: [logistic_regression, xgboost]", "cascade: [xgboost, xgboost]", "c1 names its member xgboost twice"),
-        ("confidence: margin", "confidence: agreement", r"line 8: candidates\.3\.confidence"),
+        ("confidence: margin", "confidence: trust", r"line 8: candidates\.3\.confidence"),
+        (
+            "confidence: margin",
+            "confidence: agreement",
+            r"line 8: candidates\.3: c1 goes by agreement and has 1 thresholds; leave",
+        ),
+        (", threshold: 0.8", "", r"line 8: candidates\.3: c1 asks 2 members and has 0 thresholds"),
+        (
+            "threshold: 0.8, confidence: margin",
+            "confidence: agreement",
+            r"line 8: candidates\.3: c1 goes by agreement and would ask both its members of every row; name three",
+        ),
         ("confidence: margin", "patience: 2", r"line 8: candidates\.3\.patience is not a field that exists"),
         ("name: c1", "name: pick", "names something twice"),
     ],

@@ -2,25 +2,45 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, replace
+
+import numpy as np
 import pytest
 from sklearn.metrics import log_loss
 
-from shipworthy import experiments, training
+from shipworthy import experiments, reporting, simulation, training
 from shipworthy.experiments.assessment import read_simulations
 from shipworthy.experiments.latency_and_memory import measurements_of
-from shipworthy.experiments.simulated import Asked, asked_of
-from shipworthy.records import InputError, Prices, Requirement, Study
+from shipworthy.experiments.own_ensembles import Declared
+from shipworthy.experiments.simulated import Asked, asked_of, pick_line, tell
+from shipworthy.records import InputError, OwnCascade, Prices, Requirement, Study
 from shipworthy.simulation import member_cost
 from shipworthy.study.plan import SIMULATE, plan_study
+from shipworthy.study.schema import parse_study
 
 MEMBERS = ["logistic_regression", "random_forest", "xgboost"]
+STUDY = """\
+name: picked
+question: Is what was picked on paper as good when it is built?
+datasets: [breast_cancer]
+prices: {as_of: "2026-03", source: a test, vcpu_hour_usd: 0.04, gib_hour_usd: 0.004}
+candidates:
+  - logistic_regression
+  - random_forest
+  - xgboost
+"""
+CASCADES = (
+    OwnCascade(name="in_turn", members=("logistic_regression", "xgboost"), thresholds=(0.9,)),
+    OwnCascade(name="agreed", members=("xgboost", "logistic_regression", "random_forest"), confidence="agreement"),
+)
 
 
 @pytest.fixture(scope="module")
 def arm():
     """A small arm."""
     plan = {"queries": 20, "rounds": 1, "warm_up": 5, "batch_sizes": [16], "batch_repeats": 1}
-    return experiments.make_arm("breast_cancer", training={"folds": 3, "max_train_rows": 150}, measuring=plan)
+    own = Declared(ensembles=CASCADES)
+    return experiments.make_arm("breast_cancer", training={"folds": 3, "max_train_rows": 150}, measuring=plan, declared=own)
 
 
 @pytest.fixture(scope="module")
@@ -31,9 +51,9 @@ def bench(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def simulated(bench, arm):
-    """Three members and the two ensembles that are built of them."""
+    """Three members, and the two ensembles and two cascades that are built of them."""
     prices = Prices(as_of="2026-01", source="a test", vcpu_hour_usd=0.04, gib_hour_usd=0.005)
-    return experiments.simulate_ensembles(bench, arm, [*MEMBERS, "soft_vote", "stack"], prices=prices)
+    return experiments.simulate_ensembles(bench, arm, [*MEMBERS, "soft_vote", "stack", "in_turn", "agreed"], prices=prices)
 
 
 def test_the_vote_on_paper_is_the_vote_that_was_built(simulated, bench, arm):
@@ -71,13 +91,74 @@ def test_the_frames_are_about_the_same_table(simulated):
     assert best["oof"] == pytest.approx(front["oof"].min())
     assert (ways.loc[ways["way"].isin(["top 3", "greedy", "beam"]), "gap_oof"] >= -1e-12).all()
     loss = simulated.table.test["log_loss"]
-    assert simulated.worth()["gain"].sum() == pytest.approx(loss[0] - loss[-1])
+    worth, right = simulated.worth(), simulated.table.test["accuracy"]
+    assert worth["gain"].sum() == pytest.approx(loss[0] - loss[-1])
+    assert worth["accuracy_gain"].sum() == pytest.approx(right[-1] - right[0])
+    assert worth["sentence"].str.contains("ROC AUC, ").all()
     cascades = simulated.cascades()
     assert len(cascades) == 6
     assert cascades["accuracy"].is_monotonic_decreasing
     assert simulated.cascades(percentile_ms=0).empty
     chosen = simulated.within(latency_ms=1e6, memory_mib=1e6)
     assert " + ".join(chosen.members) == best["members"]
+
+
+def test_a_cascade_that_was_built_stands_beside_its_prediction(simulated, bench, arm):
+    """Accuracy on paper is that of the built one to 1e-6; its mean latency is its members' at the shares that each answers."""
+    rows = {row["candidate"]: row for row in simulated.reality().to_dict("records")}
+    assert set(rows) == {"soft_vote", "stack", "in_turn", "agreed"}
+    mean = {m.candidate: np.mean(m.values) for m in simulated.measurements if m.quantity == "latency_ms"
+            and m.conditions.scenario == "single_stream"}  # fmt: skip
+    for cascade in CASCADES:
+        row, made = rows[cascade.name], training.load(bench.part(bench.fit_unit(arm, cascade.name)))
+        right = made.predictions.test.argmax(axis=1) == made.predictions.test_y
+        assert (row["metric"], row["confidence"]) == ("accuracy", cascade.confidence)
+        assert row["metric_measured"] == right.mean() == pytest.approx(row["metric_predicted"], abs=1e-6)
+        # Who was asked out of fold: of the member whose answer stands, all before it too.
+        said = [training.load(bench.part(bench.fit_unit(arm, m))).predictions.oof for m in cascade.members]
+        if cascade.confidence == "agreement":
+            goes_on = np.mean(said[0].argmax(axis=1) != said[1].argmax(axis=1))
+            expected = mean["xgboost"] + mean["logistic_regression"] + goes_on * mean["random_forest"]
+        else:
+            goes_on = np.mean(np.abs(said[0][:, 1] - said[0][:, 0]) < 0.9)
+            expected = mean["logistic_regression"] + goes_on * mean["xgboost"]
+        # Latencies are drawn anew, 2,000 of each.
+        assert row["mean_predicted"] == pytest.approx(expected, rel=0.2)
+        (measured,) = [m for m in measurements_of(bench, arm, cascade.name) if m.quantity == "latency_ms"
+                       and m.conditions.scenario == "single_stream"]  # fmt: skip
+        assert row["mean_measured"] == pytest.approx(np.mean(measured.values))
+        assert row["memory_predicted"] > 0
+    # The law of costs is of votes and stacks: two others of a cascade, too few of each of the two.
+    assert simulated.model.n_composites == 2
+    assert {name: row["law"] for name, row in rows.items()} == {"soft_vote": 0, "stack": 0, "in_turn": 2, "agreed": 2}
+
+
+def test_the_line_of_a_pick_builds_what_was_predicted(simulated, bench, arm):
+    """Copied into a study, each line is a candidate whose score, once it is built, is the one on paper to 1e-6."""
+    found = tell(simulated, arm, Asked(latency_budget_ms=1e6, memory_budget_mib=1e6))
+    picks = list(found.picks)
+    drawn = dict.fromkeys(MEMBERS, np.ones(10))
+    # What is picked is up to what was measured; these three always are.
+    weights = [0.5, 0.3, 0.2]
+    vote = {"name": "voted", "members": MEMBERS, "weights": weights}
+    vote["test"] = simulation.scores(simulated.votes, np.array(weights))[1]["log_loss"]
+    picks.append({**vote, "line": pick_line(vote)})
+    for name, members, limits, how in (("mine", MEMBERS[:2], [0.9], "margin"), ("ours", MEMBERS, [], "agreement")):
+        said = simulation.one_cascade(simulated.votes, drawn, members, limits, how=how)
+        cascade = {"name": name, "members": members, "thresholds": limits, "confidence": how, "test": said.accuracy_test}
+        picks.append({**cascade, "line": pick_line(cascade)})
+    lines = "\n".join(f"  {pick['line']}" for pick in picks if len(pick["members"]) > 1)
+    study = parse_study(STUDY + lines, "picked.yaml")
+    declared = Declared.of(study)
+    picked = replace(arm, declared=declared)
+    experiments.build_ensembles(bench, picked, [e.name for e in declared.ensembles])
+    built = {e.name: training.load(bench.part(bench.fit_unit(picked, e.name))).predictions for e in declared.ensembles}
+    assert {"voted", "mine", "ours"} <= set(built)
+    for pick in picks:
+        if said := built.get(pick["name"]):
+            itself = simulation.line_up({"a": said, "b": said}, "binary")
+            metric = "accuracy" if pick.get("confidence") else "log_loss"
+            assert simulation.scores(itself, np.array([1.0, 0.0]))[1][metric] == pytest.approx(pick["test"], abs=1e-6)
 
 
 def test_what_cannot_be_simulated_is_a_sentence(bench, arm):
@@ -91,11 +172,14 @@ def test_what_cannot_be_simulated_is_a_sentence(bench, arm):
 def test_a_simulation_is_kept_and_not_made_again(bench, arm, simulated, monkeypatch):
     """What is kept tells of the same table; asked again it is read, and the real vote stands beside its prediction."""
     asked = Asked(latency_budget_ms=1e6, memory_budget_mib=1e6)
-    names = ["prior", *MEMBERS, "soft_vote", "stack"]
+    names = ["prior", *MEMBERS, "soft_vote", "stack", "in_turn", "agreed"]
     found = experiments.simulation_of(bench, arm, names, asked)
     assert found.members == tuple(MEMBERS)
     assert [row["members"] for row in found.front] == simulated.frontier()["members"].tolist()
     assert {row["candidate"]: row["members"] for row in found.reality}["soft_vote"] == " + ".join(MEMBERS)
+    table = reporting.reality_table(asdict(found)).set_index("candidate")
+    assert table.loc[["in_turn", "agreed"], "law from"].tolist() == ["shares of rows"] * 2
+    assert table["mean (ms)"].str.contains("/").all()
     vote = next(row for row in found.reality if row["candidate"] == "soft_vote")
     assert vote["metric_predicted"] == pytest.approx(vote["metric_measured"], abs=1e-9)
     assert all(pick["kind"] == "simulated" for pick in found.picks)

@@ -105,15 +105,17 @@ def test_sliders_move_the_pick(found):
 
 
 def test_each_pick_prints_the_line_that_builds_it(found):
-    """The lines are YAML: a candidate's name, a vote with weights that sum to 1, or a cascade with its threshold."""
-    assert {"sim_best", "sim_knee", "sim_budget", "sim_weighted"} <= {p["name"] for p in found["picks"]}
+    """The lines are YAML: a candidate's name, a vote with weights that sum to 1, or a cascade with its threshold, if any."""
+    assert {"sim_agreement", "sim_best", "sim_knee", "sim_budget", "sim_weighted"} <= {p["name"] for p in found["picks"]}
     for pick, line in zip(found["picks"], reporting.pick_table(found)["to build it"], strict=True):
         (entry,) = yaml.safe_load(line)
         if len(pick["members"]) == 1:
             assert entry == pick["members"][0]
         elif "thresholds" in pick:
             assert entry["cascade"] == pick["members"]
-            assert entry["threshold"] == pytest.approx(pick["thresholds"][0], rel=1e-5)
+            assert entry["confidence"] == pick["confidence"]
+            limits = [entry["threshold"]] if "threshold" in entry else []
+            assert limits == pytest.approx(pick["thresholds"], rel=1e-5)
         else:
             assert list(entry["weights"]) == pick["members"]
             assert sum(entry["weights"].values()) == pytest.approx(1, abs=1e-3)
@@ -131,7 +133,7 @@ def test_what_was_built_stands_beside_what_was_predicted(found):
     assert both["p50_measured"] == pytest.approx(3.3 * half)
     assert both["memory_predicted"] == pytest.approx(110)
     assert "predicted from the others alone" in reporting.reality_sentence(found)
-    assert "-9 %" in reporting.reality_table(found)["p50 (ms)"][0]
+    assert "-9\N{NO-BREAK SPACE}%" in reporting.reality_table(found)["p50 (ms)"][0]
     assert "nothing shows how far" in reporting.reality_sentence({**found, "reality": ()})
 
 
@@ -146,6 +148,29 @@ def test_the_page_and_the_table_say_what_was_simulated(found):
     assert (frame["kind"] == "measured").sum() == 2
     assert set(frame["kind"]) == {"measured", "simulated"}
     assert len(frame) == len(found["front"]) + len(found["picks"]) + 4
+    front = frame[frame["what"] == "front"]
+    assert front["roc_auc"].between(0.5, 1).all()
+    assert front["usd_per_million"].tolist() == [row["usd_per_million"] for row in found["front"]]
+    for pick, words in zip(found["picks"], reporting.pick_table(found)["predicted on test rows"], strict=True):
+        assert f"{pick['test']:.4f}; {pick['oof']:.4f} out of fold" in words
+
+
+def test_a_cascade_that_a_member_alone_beats_is_not_picked(members_that_vote):
+    """The cascades that are picked are faster than the fastest of the most accurate members, or more accurate out of fold."""
+    picked = set()
+    for seed in range(6):
+        said = members_that_vote(4, 150, 2, seed=seed)
+        whole, metric = simulated_of(said, "binary")
+        told = asdict(tell(whole, experiments.make_arm("adult"), Asked(metric=metric)))
+        right = {m: float((p.oof.argmax(axis=1) == p.oof_y).mean()) for m, p in said.items()}
+        best = max(right.values())
+        mean = {row["name"]: row["mean_ms"] for row in told["alone"]}
+        fastest = min(mean[m] for m in said if right[m] == best)
+        for pick in told["picks"]:
+            if "confidence" in pick:
+                picked.add(pick["name"])
+                assert pick["oof"] > best or (pick["oof"] == pytest.approx(best) and pick["mean_ms"] < fastest)
+    assert picked == {"sim_cascade", "sim_agreement"}
 
 
 def test_a_regression_has_no_cascades(members_that_vote):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -118,14 +119,16 @@ def test_percentiles_of_mixtures_are_those_of_pooled_values(seed, percentile):
 
 
 def test_agreement_of_two_before_the_third(members_that_vote):
-    """By agreement the first two are always asked; a cascade that never accepts their agreement is the third member alone."""
+    """By agreement the first answers nothing alone; the pick of a triple is what one cascade of these members would do."""
     votes = simulation.line_up(members_that_vote(3, 80), "binary")
     cascade = simulation.triple_cascades(votes, draws(votes), how="agreement")["m0", "m1", "m2"]
-    assert cascade.early.tolist() == [[0, 0]]
-    assert cascade.later[0, 0] == 0
-    assert cascade.accuracy[0, 0] == pytest.approx(np.mean(votes.oof.said[2].argmax(axis=0) == votes.oof.y))
+    assert cascade.early.tolist() == [[0]]
     best = simulation.best_cascade([cascade])
-    assert best.thresholds[0] == math.inf
+    alone = simulation.one_cascade(votes, draws(votes), ("m0", "m1", "m2"), (), how="agreement")
+    assert best == replace(alone, mean_ms=pytest.approx(alone.mean_ms), accuracy=pytest.approx(alone.accuracy),
+                           accuracy_test=pytest.approx(alone.accuracy_test), optimism=pytest.approx(alone.optimism))  # fmt: skip
+    assert best.thresholds == ()
+    assert best.early == np.mean(votes.oof.said[0].argmax(axis=0) == votes.oof.said[1].argmax(axis=0))
     assert best.optimism == pytest.approx(best.accuracy - best.accuracy_test)
 
 
@@ -154,12 +157,12 @@ def test_latencies_are_drawn_from_what_was_measured():
 
 
 def test_cascades_refuse_what_cannot_be(members_that_vote):
-    """A regression, agreement of one, a missing latency, unequal latencies, two members for a triple, one level: sentences."""
+    """A regression, agreement of one or two, a missing latency, unequal latencies, too few members, one level: sentences."""
     votes = simulation.line_up(members_that_vote(2, 20), "binary")
     numbers = simulation.line_up(members_that_vote(2, 20, 1), "regression")
     with pytest.raises(InputError, match="this is a regression"):
         simulation.pair_cascades(numbers, draws(numbers))
-    with pytest.raises(InputError, match="ask triples for agreement"):
+    with pytest.raises(InputError, match="agreement takes three members or more"):
         simulation.pair_cascades(votes, draws(votes), how="agreement")
     with pytest.raises(InputError, match="the latency of m1 is not given"):
         simulation.pair_cascades(votes, {"m0": np.ones(3)})
@@ -167,6 +170,13 @@ def test_cascades_refuse_what_cannot_be(members_that_vote):
         simulation.pair_cascades(votes, {"m0": np.ones(3), "m1": np.ones(4)})
     with pytest.raises(InputError, match="a cascade of three needs three members, not 2"):
         simulation.triple_cascades(votes, draws(votes))
+    for members, thresholds, how, said in (
+        (("m0", "m1"), (), "agreement", "a cascade of 2 by agreement asks all its members of every row: name three or more"),
+        (("m0", "m1", "m0"), (0.5,), "agreement", "a cascade by agreement has no thresholds, and 1 are given"),
+        (("m0", "m1"), (), "margin", "a cascade of 2 by margin cannot have 0 thresholds"),
+    ):
+        with pytest.raises(InputError, match=said):
+            simulation.one_cascade(votes, draws(votes), members, thresholds, how=how)
     three = simulation.line_up(members_that_vote(3, 20), "binary")
     with pytest.raises(InputError, match="levels must be at least 2"):
         simulation.triple_cascades(three, draws(three), levels=1)

@@ -142,12 +142,25 @@ def test_costs_are_gathered_from_measurements():
         measured("size_mib", [7.0], scenario="none", batch=0),
     ]
     assert member_cost("a", taken) == MemberCost("a", 50.0, 49.0, 6.0, 9.0, 102.0, 7.0)
+    # Of the mean nothing lies above it, and means of members add up whatever their tails do.
+    assert member_cost("a", taken, percentile=None) == MemberCost("a", 50.5, 0.0, 6.0, 9.0, 102.0, 7.0)
+    means = [replace(member_cost("a", taken, percentile=None), name=name) for name in "ab"]
+    served = serve(means, np.ones((1, 2), bool), model=CostModel(), build=Build())
+    assert served.latency_ms[0] == pytest.approx(2 * 50.5)
     bare = member_cost("b", taken)
     assert (bare.latency_ms, math.isnan(bare.preprocess_ms), math.isnan(bare.memory_mib)) == (900.0, True, True)
     with pytest.raises(InputError, match="the single-stream latency of c was not measured"):
         member_cost("c", taken)
     with pytest.raises(InputError, match="a was measured on d, e"):
         member_cost("a", [*taken, measured("latency_ms", [1.0], dataset="e")])
+
+
+def test_the_law_says_how_far_it_was_off():
+    """Latency and memory each with the interval of what was left out in turn; no word of memory that nobody measured."""
+    law = CostModel(n_composites=4, latency_low=0.9, latency_high=1.25)
+    assert law.sentence().endswith("left out of it in turn, they were -10 % to +25 % off what it said.")
+    both = replace(law, memory_low=0.95, memory_high=1.02)
+    assert both.sentence().endswith("they were -10 % to +25 % off what it said, and their memory -5 % to +2 %.")
 
 
 def test_costs_refuse_what_cannot_be():

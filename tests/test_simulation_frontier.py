@@ -171,6 +171,10 @@ def test_leaving_a_member_out_is_told_in_a_sentence(members_that_vote):
     expected = f"without m0: {changes[0]:+.4f} ROC AUC, {round(100 * changes[1]):+d} % p99, {round(100 * changes[2]):+d} % memory"
     assert worth["m0"].sentence == expected
     assert worth["m1"].sentence == ""
+    both = {w.name: w for w in simulation.member_worth(table, "log_loss", also={"roc_auc": dict(enumerate(ranked))})}
+    lost = table.test["log_loss"][0b1110] - table.test["log_loss"][0b1111]
+    ranks = ranked[0b1110] - ranked[0b1111]
+    assert both["m0"].sentence.startswith(f"without m0: {ranks:+.4f} ROC AUC, {lost:+.4f} log loss, ")
     assert math.isnan(worth["m1"].without_metric)
     assert sum(w.gain for w in worth.values()) == pytest.approx(ranked[-1] - 0.5)
     with pytest.raises(InputError, match="the table does not hold 'roc_auc'"):

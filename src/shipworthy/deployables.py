@@ -705,6 +705,29 @@ def sureness(said: NDArray[Any], how: str) -> NDArray[np.float64]:
     raise ValueError(f"sureness cannot be by {how!r}: choose margin or entropy")
 
 
+def repeats(said: Sequence[NDArray[Any]]) -> NDArray[np.bool_]:
+    """Where the last of some members answers what one before it answered: two of them agree, for the first time if asked in turn.
+
+    Parameters
+    ----------
+    said : sequence of ndarray, shape (n, n_classes)
+        Of each member that was asked, in order; of equally likely classes the first is the answer.
+
+    Returns
+    -------
+    ndarray of bool, shape (n,)
+        Nowhere for a member alone.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> repeats([np.array([[0.9, 0.1], [0.5, 0.5]]), np.array([[0.2, 0.8], [0.7, 0.3]])])
+    array([False,  True])
+    """
+    *before, last = (np.asarray(p).argmax(axis=1) for p in said)
+    return np.asarray(np.any([last == answers for answers in before], axis=0) if before else np.zeros(len(last), bool))
+
+
 class Cascade(ClassifierMixin, _InOrder):  # type: ignore[misc]
     """Members asked in order: the answer of the first that is sure enough stands, and that of the last whatever it is.
 
@@ -713,9 +736,10 @@ class Cascade(ClassifierMixin, _InOrder):  # type: ignore[misc]
     estimators : list of (str, estimator)
         In the order in which they are asked.
     thresholds : tuple of float
-        Of each member but the last.
-    confidence : {"margin", "entropy"}
-        As of :func:`sureness`.
+        Of each member but the last; none by agreement.
+    confidence : {"margin", "entropy", "agreement"}
+        As of :func:`sureness`; or by agreement, where an answer stands as soon as a second member gives it: the first two are
+        always asked, and a third only where they differ.
     """
 
     passthrough = True
@@ -741,9 +765,12 @@ class Cascade(ClassifierMixin, _InOrder):  # type: ignore[misc]
         Raises
         ------
         ValueError
-            If there is not a threshold for every member but the last.
+            If there is not a threshold for every member but the last; or, by agreement, if there is any, or no third member.
         """
-        if len(self.thresholds) != len(self.estimators) - 1:
+        if self.confidence == "agreement":
+            if self.thresholds or len(self.estimators) < 3:
+                raise ValueError("a cascade by agreement needs three members or more, and no thresholds")
+        elif len(self.thresholds) != len(self.estimators) - 1:
             raise ValueError(f"{len(self.estimators)} members need {len(self.estimators) - 1} thresholds")
         self.classes_ = np.unique(y)
         self.estimators_ = [clone(e).fit(X, y) for _, e in self.estimators]
@@ -757,10 +784,18 @@ class Cascade(ClassifierMixin, _InOrder):  # type: ignore[misc]
         X : DataFrame or list of dict
             One row.
         """
-        for place, (member, threshold) in enumerate(zip(self.estimators_, self.thresholds, strict=False), start=1):
-            if (sureness(member.predict_proba(X), self.confidence) >= threshold).all():
-                return list(self.estimators_[:place])
+        said: list[NDArray[Any]] = []
+        for member in self.estimators_[:-1]:
+            said.append(member.predict_proba(X))
+            if self._stands(said).all():
+                return list(self.estimators_[: len(said)])
         return list(self.estimators_)
+
+    def _stands(self, said: Sequence[NDArray[Any]]) -> NDArray[np.bool_]:
+        """Whether the answer of the last that was asked stands, row by row; it is not the last of all."""
+        if self.confidence == "agreement":
+            return repeats(said)
+        return np.asarray(sureness(said[-1], self.confidence) >= self.thresholds[len(said) - 1])
 
     def combine(self, said: Sequence[NDArray[Any]]) -> NDArray[np.float64]:
         """What the cascade says where it is known what every member would.
@@ -775,13 +810,13 @@ class Cascade(ClassifierMixin, _InOrder):  # type: ignore[misc]
         ndarray of float64, shape (n, n_classes)
         """
         answer = np.array(said[-1], dtype=np.float64)
-        for p, threshold in reversed(list(zip(said, self.thresholds, strict=False))):
-            sure = sureness(p, self.confidence) >= threshold
-            answer[sure] = p[sure]
+        for asked in reversed(range(1, len(said))):
+            stands = self._stands(said[:asked])
+            answer[stands] = said[asked - 1][stands]
         return answer
 
     def predict_proba(self, X: Rows) -> NDArray[np.float64]:
-        """The probabilities of the first member that is sure enough of each row; later members meet only what is left.
+        """The probabilities of the member whose answer stands, of each row; later members meet only what is left.
 
         Parameters
         ----------
@@ -792,14 +827,15 @@ class Cascade(ClassifierMixin, _InOrder):  # type: ignore[misc]
         ndarray of float64, shape (n, n_classes)
         """
         answer = np.array(self.estimators_[0].predict_proba(X), dtype=np.float64)
-        left = np.arange(len(answer))
-        said = answer
-        for member, threshold in zip(self.estimators_[1:], self.thresholds, strict=True):
-            left = left[sureness(said, self.confidence) < threshold]
+        left, said = np.arange(len(answer)), [answer]
+        for member in self.estimators_[1:]:
+            goes_on = ~self._stands(said)
+            left = left[goes_on]
             if not len(left):
                 break
-            said = np.asarray(member.predict_proba(X.iloc[left] if hasattr(X, "columns") else [X[i] for i in left]))
-            answer[left] = said
+            said = [p[goes_on] for p in said]
+            said.append(np.asarray(member.predict_proba(X.iloc[left] if hasattr(X, "columns") else [X[i] for i in left])))
+            answer[left] = said[-1]
         return answer
 
     def predict(self, X: Rows) -> NDArray[Any]:

@@ -26,7 +26,7 @@ MEMBERS, ROWS = 16, 10_000
 GREEDY_MEMBERS, GREEDY_ROWS, GREEDY_STEPS = 25, 50_000, 100
 PEER_STEPS = 20
 PEER = '''
-"""Times AutoGluon's ensemble selection; prints seconds and the loss that it reached, for each job."""
+"""Times AutoGluon's ensemble selection; prints seconds, the loss that it reached and its weights, for each job."""
 import json
 import sys
 import time
@@ -44,7 +44,7 @@ for path, metric, steps in json.loads(sys.argv[1]):
     chosen = EnsembleSelection(steps, "binary", metrics[metric])
     start = time.perf_counter()
     chosen.fit(predictions, data["y"])
-    out.append((time.perf_counter() - start, float(chosen.train_score_)))
+    out.append((time.perf_counter() - start, float(chosen.train_score_), list(map(float, chosen.weights_))))
 print(json.dumps(out))
 '''
 EXACT = f'''
@@ -98,7 +98,7 @@ def _keep(votes: simulation.Votes, path: Path) -> str:
 def _beside_peer(python: Path) -> list[Result]:
     small, large = votes_of(MEMBERS, ROWS, test_rows=100), votes_of(GREEDY_MEMBERS, GREEDY_ROWS, test_rows=100)
     ours: list[list[float]] = []
-    theirs: list[list[tuple[float, float]]] = []
+    theirs: list[list[tuple[float, float, list[float]]]] = []
     with tempfile.TemporaryDirectory() as scratch:
         few, many = _keep(small, Path(scratch) / "small.npz"), _keep(large, Path(scratch) / "large.npz")
         jobs = [(few, "accuracy", PEER_STEPS), (few, "log_loss", PEER_STEPS), (many, "log_loss", GREEDY_STEPS)]
@@ -129,6 +129,9 @@ def _beside_peer(python: Path) -> list[Result]:
         f"medians of {ROUNDS} rounds in turn; reached {reached.oof['log_loss']:.6f}, AutoGluon {theirs[-1][2][1]:.6f}"
     )
     results.append(Result(name="greedy selection", value=greedily, unit="s", how=how))
+    weights = dict(zip(reached.members, reached.weights, strict=True))
+    apart = max(abs(weights.get(m, 0.0) - w) for m, w in zip(large.names, theirs[-1][2][2], strict=True))
+    results.append(at_most("largest difference of a weight from AutoGluon's", apart, 1e-9, "", how=how, peer="AutoGluon"))
     results.append(_at_least("AutoGluon's seconds / ours", statistics.median(r[2][0] for r in theirs) / greedily, 5, how))
     return results
 

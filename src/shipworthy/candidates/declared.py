@@ -30,7 +30,7 @@ def declared(described: OwnVote | OwnCascade) -> Candidate:
     ------
     InputError
         If its name is taken, a member does not exist or is an ensemble of models, or a cascade's thresholds are not one fewer
-        than its members.
+        than its members; by agreement, if it has thresholds or fewer than three members.
 
     Examples
     --------
@@ -55,16 +55,31 @@ def declared(described: OwnVote | OwnCascade) -> Candidate:
         shown = ", ".join(f"{share:.2f} {name}" for name, share in shares.items())
         summary, build = f"A weighted vote that the study declares: {shown}.", partial(_vote, weights=shares)
         return Candidate(described.name, "ensemble", summary, build, described.members, described.members, tasks=tasks)
-    if len(described.thresholds) != len(members) - 1:
-        raise InputError(
-            f"{described.name} asks {len(members)} members and has {len(described.thresholds)} thresholds; "
-            f"give one for each member but the last"
-        )
     tasks = tuple(task for task in tasks if task != "regression")
-    steps = ", then ".join(f"{m} at {t:g}" for m, t in zip(described.members, described.thresholds, strict=False))
-    summary = f"A cascade that the study declares: {steps}, else {described.members[-1]} (by {described.confidence})."
+    summary = f"A cascade that the study declares: {_steps(described)}."
     build = partial(_cascade, described=described)
     return Candidate(described.name, "ensemble", summary, build, described.members, described.members, tasks=tasks)
+
+
+def _steps(described: OwnCascade) -> str:
+    """Who is asked when, in words, of a cascade that can be."""
+    members, thresholds = described.members, described.thresholds
+    if described.confidence == "agreement":
+        if thresholds:
+            raise InputError(f"{described.name} goes by agreement and has {len(thresholds)} thresholds; leave them out")
+        if len(members) < 3:
+            raise InputError(
+                f"{described.name} goes by agreement and would ask both its members of every row; "
+                f"name three or more, or choose margin or entropy"
+            )
+        return f"{members[0]} and {members[1]}, then {', '.join(members[2:])} until two members agree"
+    if len(thresholds) != len(members) - 1:
+        raise InputError(
+            f"{described.name} asks {len(members)} members and has {len(thresholds)} thresholds; "
+            f"give one for each member but the last"
+        )
+    steps = ", then ".join(f"{m} at {t:g}" for m, t in zip(members, thresholds, strict=False))
+    return f"{steps}, else {members[-1]} (by {described.confidence})"
 
 
 def _vote(ingredients: Ingredients, weights: dict[str, float]) -> Estimator:

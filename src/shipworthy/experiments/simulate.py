@@ -18,7 +18,7 @@ from shipworthy.experiments.arms import Arm
 from shipworthy.experiments.ensembles import ensure_trained, votes_with
 from shipworthy.experiments.latency_and_memory import measure_latency_and_memory, measurements_of
 from shipworthy.experiments.workbench import Workbench
-from shipworthy.records import QUANTITIES, InputError, Measurement, Predictions, Prices, Trained
+from shipworthy.records import QUANTITIES, ConfidenceName, InputError, Measurement, Predictions, Prices, Trained
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
         Build,
         CascadePick,
         Composite,
-        ConfidenceName,
         CostModel,
         MemberCost,
         Pick,
@@ -47,7 +46,7 @@ class Built:
     weights : tuple of float
         Of a vote, one for each member, together 1; empty for what is no vote of its members.
     thresholds : tuple of float
-        Of a cascade, one for each member but the last.
+        Of a cascade, one for each member but the last; none by agreement.
     confidence : str
         Of a cascade; empty for all else.
     stacked : bool
@@ -91,8 +90,8 @@ class Simulation:
     measurements: tuple[Measurement, ...]
     built: tuple[Built, ...] = ()
 
-    def costs(self, percentile: float = 99) -> list[MemberCost]:
-        """What each member was measured to cost, at a percentile of its latency."""
+    def costs(self, percentile: float | None = 99) -> list[MemberCost]:
+        """What each member was measured to cost, at a percentile of its latency or, of ``None``, at its mean."""
         from shipworthy import simulation
 
         return [simulation.member_cost(name, self.measurements, percentile=percentile) for name in self.table.names]
@@ -143,15 +142,15 @@ class Simulation:
         picks = [simulation.pick(self.table, self.metric, sizes == size) for size in range(1, n + 1)]
         return pd.DataFrame([{"size": size, **_row(p)} for size, p in enumerate(picks, start=1)])
 
-    def short_cuts(self, *, steps: int = 50, per_ms: float = 0.001) -> pd.DataFrame:
+    def short_cuts(self, *, steps: int = 50, per_ms: float = 0.001, per_mib: float = 0.00001) -> pd.DataFrame:
         """Ways to select without trying every subset, each beside the exact best: the price of greed.
 
         Parameters
         ----------
         steps : int
             Of the greedy selections.
-        per_ms : float
-            Loss of the metric that a millisecond is worth to the selection that is charged for it.
+        per_ms, per_mib : float
+            Loss of the metric that a millisecond and a mebibyte are worth to the selection that is charged for both.
 
         Returns
         -------
@@ -164,12 +163,12 @@ class Simulation:
         from shipworthy import simulation
 
         priced = simulation.PricedCosts(tuple(self.costs()), model=self.model)
-        charged = replace(priced, per_ms=per_ms)
+        charged = replace(priced, per_ms=per_ms, per_mib=per_mib)
         ways = {
             "top 3": simulation.top_vote(self.votes, self.metric, min(3, self.table.n_members), priced=priced),
             "greedy": simulation.greedy(self.votes, self.metric, replacement=False, priced=priced),
             "greedy, weighted": simulation.greedy(self.votes, self.metric, steps=steps, priced=priced),
-            "greedy, charged for latency": simulation.greedy(self.votes, self.metric, steps=steps, priced=charged),
+            "greedy, charged for costs": simulation.greedy(self.votes, self.metric, steps=steps, priced=charged),
             "beam": simulation.beam(self.votes, self.metric, priced=priced),
         }
         if self.metric != "accuracy":
@@ -191,13 +190,22 @@ class Simulation:
         Returns
         -------
         DataFrame
-            Columns as the fields of :class:`~shipworthy.simulation.MemberWorth`.
+            Columns as the fields of :class:`~shipworthy.simulation.MemberWorth`; of a classification also ``accuracy_gain``, the
+            Shapley value in accuracy, and its sentences begin with the ROC AUC.
         """
         import pandas as pd
 
         from shipworthy import simulation
 
-        return pd.DataFrame([asdict(w) for w in simulation.member_worth(self.table, self.metric)])
+        if self.votes.task == "regression":
+            return pd.DataFrame([asdict(w) for w in simulation.member_worth(self.table, self.metric)])
+        # A sort for each: of the vote of all and of those that lack one member, not of every subset.
+        whole = (1 << self.table.n_members) - 1
+        lacking = [whole, *(whole & ~(1 << i) for i in range(self.table.n_members))]
+        ranked = dict(zip(lacking, simulation.roc_auc(self.votes, lacking, "test").tolist(), strict=True))
+        worth = simulation.member_worth(self.table, self.metric, also={"roc_auc": ranked})
+        right = {w.name: w.gain for w in simulation.member_worth(self.table, "accuracy")}
+        return pd.DataFrame([asdict(w) | {"accuracy_gain": right[w.name]} for w in worth])
 
     def within(self, *, latency_ms: float, memory_mib: float) -> Pick:
         """What to build with a budget; as :func:`shipworthy.simulation.best_within`."""
@@ -240,9 +248,10 @@ class Simulation:
         Returns
         -------
         DataFrame
-            ``candidate``, ``members``, ``law`` (how many others calibrated it), ``metric``; that, the median and p99 latency and
-            the memory, each as predicted (``..._predicted``) and as measured (``..._measured``). A stack's metric is not
-            simulated.
+            ``candidate``, ``members``, ``law`` (how many others calibrated it), ``confidence`` (of a cascade), ``metric``; that,
+            the mean, median and p99 latency and the memory, each as predicted (``..._predicted``) and as measured
+            (``..._measured``). A stack's metric is not simulated. A cascade's is its accuracy, and its latency is not by the law:
+            it is that of its members, at the out-of-fold shares of rows that each answers.
         """
         import pandas as pd
 
@@ -250,16 +259,18 @@ class Simulation:
 
         rows = []
         for built in self.built:
-            others = [b for b in self.built if b is not built]
+            # A cascade teaches the law nothing: it asks some members of some queries.
+            others = [b for b in self.built if b is not built and not b.confidence]
             row: dict[str, object] = {"candidate": built.name, "members": " + ".join(built.members)}
             row |= {
                 "law": len(others) if len(others) > 1 else 0,
+                "confidence": built.confidence,
                 "metric": self._judged_by(built),
                 "metric_predicted": self._metric_of(built),
             }
             said = simulation.line_up({built.name: built.said, " ": built.said}, self.votes.task)
             row["metric_measured"] = simulation.scores(said, np.array([1.0, 0.0]))[1][self._judged_by(built)]
-            for statistic, percentile in (("p50", 50.0), ("p99", 99.0)):
+            for statistic, percentile in (("mean", None), ("p50", 50.0), ("p99", 99.0)):
                 served, measured = self._predicted(built, others, percentile), built_cost(built, percentile)
                 row |= {f"{statistic}_predicted": served[0], f"{statistic}_measured": measured.latency_ms}
                 row |= {"memory_predicted": served[1], "memory_measured": measured.memory_mib}
@@ -287,29 +298,30 @@ class Simulation:
         how = cast("ConfidenceName", built.confidence)
         return simulation.one_cascade(self.votes, drawn, built.members, built.thresholds, how=how, percentile=percentile)
 
-    def _predicted(self, built: Built, others: Sequence[Built], percentile: float) -> tuple[float, float]:
+    def _predicted(self, built: Built, others: Sequence[Built], percentile: float | None) -> tuple[float, float]:
         """Latency (ms) and memory (MiB)."""
         from shipworthy import simulation
 
         costs = self.costs(percentile)
-        tests = [composite_of(b, percentile) for b in others if not b.confidence]
+        tests = [composite_of(b, percentile) for b in others]
         model = simulation.calibrate(costs, tests) if len(tests) > 1 else simulation.CostModel()
         membership = np.array([[c.name in built.members for c in costs]])
         served = simulation.serve(costs, membership, model=model, build=simulation.Build(stacked=built.stacked))
         latency = float(served.latency_ms[0])
         if built.confidence:
-            latency = self._cascade_of(built, percentile).percentile_ms
+            cascade = self._cascade_of(built, 99.0 if percentile is None else percentile)
+            latency = cascade.mean_ms if percentile is None else cascade.percentile_ms
         return latency, float(served.memory_mib[0])
 
 
-def built_cost(built: Built, percentile: float = 99) -> MemberCost:
-    """What an ensemble was measured to cost, at a percentile of its latency."""
+def built_cost(built: Built, percentile: float | None = 99) -> MemberCost:
+    """What an ensemble was measured to cost, at a percentile of its latency or, of ``None``, at its mean."""
     from shipworthy import simulation
 
     return simulation.member_cost(built.name, built.measurements, percentile=percentile)
 
 
-def composite_of(built: Built, percentile: float = 99) -> Composite:
+def composite_of(built: Built, percentile: float | None = 99) -> Composite:
     """An ensemble that was measured, as the law of costs is calibrated on it."""
     from shipworthy import simulation
 

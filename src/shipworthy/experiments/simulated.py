@@ -8,9 +8,8 @@ This experiment does *not* know how anything of it is drawn, or whether anybody 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, astuple, dataclass, replace
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -22,12 +21,13 @@ from shipworthy.experiments.latency_and_memory import measure_latency_and_memory
 from shipworthy.experiments.money import DATED_PRICES
 from shipworthy.experiments.simulate import Simulation, simulate_ensembles
 from shipworthy.experiments.workbench import Unit, Workbench, nan_for_null, write_json
-from shipworthy.records import InputError, Prices, Study, Task
+from shipworthy.records import ConfidenceName, InputError, Prices, Study, Task
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import NDArray
 
-    from shipworthy.simulation import CascadePick, ConfidenceName, PairCascade, Pick
+    from shipworthy.simulation import CascadePick, PairCascade, Pick, TripleCascade, Votes
 
 GUESSES = ("prior",)
 """Says the same of every row: a yardstick, no member."""
@@ -36,6 +36,7 @@ SHOWN_SUBSETS = 400
 SHOWN_THRESHOLDS = 60
 TRIPLES_OF = 5
 """Cascades of three are made of the most accurate members."""
+ROUNDING = 1e-9
 LEAST_SHARE = 0.05
 """Each member of the cascade that is picked answers at least so many rows."""
 FILE = "simulated.json"
@@ -79,8 +80,8 @@ class Simulated:
     alone : tuple of dict
         ``name``, ``accuracy`` and ``mean_ms`` of each member alone, for a classification.
     picks : tuple of dict
-        ``name``, ``why``, ``members``, ``weights`` or ``thresholds``, what is predicted of each, and the ``line`` that builds it
-        in a study.
+        ``name``, ``why``, ``members``, ``weights`` or ``confidence`` and ``thresholds``, what is predicted of each, and the
+        ``line`` that builds it in a study.
     reality : tuple of dict
         Columns of :meth:`Simulation.reality`.
     """
@@ -296,7 +297,9 @@ def tell(found: Simulation, arm: Arm, asked: Asked) -> Simulated:
     classes = found.votes.task != "regression"
     curves = _pairs(found) if classes else {}
     ways = found.short_cuts()
-    cheap = _cheap_cascade(found, curves)
+    cheap = _cheap_cascade(found, curves) if classes else None
+    agreed = _by_agreement(found) if classes else {}
+    agreement = _agreed_cascade(found, agreed) if classes else None
     return Simulated(
         dataset=arm.dataset,
         seed=arm.seed,
@@ -312,10 +315,10 @@ def tell(found: Simulation, arm: Arm, asked: Asked) -> Simulated:
         sizes=_rows(found.by_size()),
         ways=_rows(ways),
         worth=_rows(found.worth()),
-        cascades=tuple(_cascades(found, curves)) if classes else (),
+        cascades=tuple(_cascades(found, curves, agreed)) if classes else (),
         curves=tuple(_curve(how, c) for (how, _), c in _told_pairs(curves, cheap)),
         alone=tuple(_alone(found)) if classes else (),
-        picks=tuple(_picks(found, ways, cheap, asked)),
+        picks=tuple(_picks(found, ways, [c for c in (cheap, agreement) if c], asked)),
         reality=_rows(found.reality()),
     )
 
@@ -383,25 +386,33 @@ def _told_pairs(
     return list(firsts.values())[:3]
 
 
-def _cascades(found: Simulation, curves: Mapping[tuple[str, tuple[str, ...]], PairCascade]) -> list[dict[str, Any]]:
+def _cascades(
+    found: Simulation,
+    curves: Mapping[tuple[str, tuple[str, ...]], PairCascade],
+    agreed: Mapping[tuple[str, str, str], TripleCascade],
+) -> list[dict[str, Any]]:
     from shipworthy import simulation
 
     rows = [{"confidence": how, **_cascade_row(simulation.best_cascade([c]))} for (how, _), c in curves.items()]
-    right = {name: _oof_accuracy(found, name) for name in found.table.names}
-    few = sorted(right, key=lambda name: (-right[name], name))[:TRIPLES_OF]
-    if len(few) > 2:
-        votes = _of_members(found, few)
-        for how in ("margin", "agreement"):
-            best = simulation.best_cascade(simulation.triple_cascades(votes, _drawn(found), how=how).values())
-            rows.append({"confidence": how, **_cascade_row(best)})
+    if agreed:
+        sure = simulation.triple_cascades(_most_accurate(found), _drawn(found))
+        for how, triples in (("margin", sure), ("agreement", agreed)):
+            rows.append({"confidence": how, **_cascade_row(simulation.best_cascade(triples.values()))})
     return sorted(rows, key=lambda row: (-row["accuracy"], row["mean_ms"]))
 
 
-def _of_members(found: Simulation, names: Sequence[str]) -> Any:
-    places = found.votes.positions(tuple(names))
-    parts = (replace(rows, said=np.ascontiguousarray(rows.said[places])) for rows in (found.votes.oof, found.votes.test))
-    oof, test = parts
-    return replace(found.votes, names=tuple(names), oof=oof, test=test)
+def _by_agreement(found: Simulation) -> dict[tuple[str, str, str], TripleCascade]:
+    """Triples by agreement, of the most accurate members; none of fewer than three members."""
+    from shipworthy import simulation
+
+    if len(found.table.names) < 3:
+        return {}
+    return simulation.triple_cascades(_most_accurate(found), _drawn(found), how="agreement")
+
+
+def _most_accurate(found: Simulation) -> Votes:
+    right = {name: _oof_accuracy(found, name) for name in found.table.names}
+    return found.votes.only(tuple(sorted(right, key=lambda name: (-right[name], name))[:TRIPLES_OF]))
 
 
 def _oof_accuracy(found: Simulation, name: str) -> float:
@@ -431,7 +442,7 @@ def _alone(found: Simulation) -> list[dict[str, Any]]:
 # -- picks ----------------------------------------------------------------------------------------------------------------------
 
 
-def _picks(found: Simulation, ways: pd.DataFrame, cheap: Mapping[str, Any] | None, asked: Asked) -> list[dict[str, Any]]:
+def _picks(found: Simulation, ways: pd.DataFrame, cascades: Sequence[Mapping[str, Any]], asked: Asked) -> list[dict[str, Any]]:
     from shipworthy import simulation
 
     front = simulation.frontier(found.table, found.metric)
@@ -458,7 +469,7 @@ def _picks(found: Simulation, ways: pd.DataFrame, cheap: Mapping[str, Any] | Non
             **{k: float(weighted[k]) for k in ("oof", "test", "latency_ms", "memory_mib")},
         }
     )
-    picks += [dict(cheap)] if cheap else []
+    picks += map(dict, cascades)
     return [{"kind": "simulated", **pick, "line": pick_line(pick)} for pick in picks]
 
 
@@ -469,14 +480,12 @@ def _pick_row(name: str, why: str, pick: Pick) -> dict[str, Any]:
 
 
 def _cheap_cascade(found: Simulation, curves: Mapping[tuple[str, tuple[str, ...]], PairCascade]) -> dict[str, Any] | None:
-    """The pair with the least mean latency that is as accurate out of fold as the most accurate member alone."""
-    from shipworthy import simulation
-
-    needed = max((_oof_accuracy(found, name) for name in found.table.names), default=math.inf) if curves else math.inf
+    """The pair with the least mean latency of those that beat the most accurate member alone."""
     best: tuple[float, str, tuple[str, ...], float] | None = None
+    alone = _most_accurate_alone(found)
     for (how, members), c in curves.items():
         # A cascade that hardly ever or nearly always asks the second is no cascade.
-        good = np.flatnonzero((c.accuracy >= needed) & (c.early > LEAST_SHARE) & (c.early < 1 - LEAST_SHARE))
+        good = np.flatnonzero(_beats(c, alone) & (c.early > LEAST_SHARE) & (c.early < 1 - LEAST_SHARE))
         if len(good):
             place = good[c.mean_ms[good].argmin()]
             # As many digits as anybody writes into a study; what is predicted is what those do.
@@ -485,12 +494,46 @@ def _cheap_cascade(found: Simulation, curves: Mapping[tuple[str, tuple[str, ...]
     if best is None:
         return None
     _, how, members, threshold = best
-    chosen = simulation.one_cascade(found.votes, _drawn(found), members, [threshold], how=cast("ConfidenceName", how))
+    why = "the fastest pair that is as accurate out of fold as the most accurate member"
+    return _cascade_pick(found, "sim_cascade", why, members, [threshold], cast("ConfidenceName", how))
+
+
+def _agreed_cascade(found: Simulation, agreed: Mapping[tuple[str, str, str], TripleCascade]) -> dict[str, Any] | None:
+    """The triple by agreement of which the same is true, and of which the third is asked of some rows."""
+    alone = _most_accurate_alone(found)
+    good = [c for c in agreed.values() if _beats(c, alone).item() and LEAST_SHARE < c.later.item() < 1 - LEAST_SHARE]
+    if not good:
+        return None
+    best = min(good, key=lambda c: (c.mean_ms.item(), c.members))
+    why = "the fastest three of which a third is asked where two differ, as accurate out of fold as the most accurate member"
+    return _cascade_pick(found, "sim_agreement", why, best.members, [], "agreement")
+
+
+def _most_accurate_alone(found: Simulation) -> tuple[float, float]:
+    """Out-of-fold accuracy of the most accurate member, and the mean latency of the fastest that has it."""
+    right, drawn = {name: _oof_accuracy(found, name) for name in found.table.names}, _drawn(found)
+    best = max(right.values())
+    return best, min(float(drawn[name].mean()) for name, share in right.items() if share == best)
+
+
+def _beats(cascade: PairCascade | TripleCascade, alone: tuple[float, float]) -> NDArray[np.bool_]:
+    """Where a cascade is as accurate out of fold as the most accurate member, and faster or more accurate than it."""
+    share, mean_ms = alone
+    as_good = (cascade.accuracy >= share - ROUNDING) & (cascade.mean_ms < mean_ms)
+    return np.asarray((cascade.accuracy > share + ROUNDING) | as_good)
+
+
+def _cascade_pick(
+    found: Simulation, name: str, why: str, members: Sequence[str], thresholds: Sequence[float], how: ConfidenceName
+) -> dict[str, Any]:
+    from shipworthy import simulation
+
+    chosen = simulation.one_cascade(found.votes, _drawn(found), members, thresholds, how=how)
     return {
-        "name": "sim_cascade",
-        "why": "the fastest pair that is as accurate out of fold as the most accurate member",
+        "name": name,
+        "why": why,
         "members": list(members),
-        "thresholds": [threshold],
+        "thresholds": list(thresholds),
         "confidence": how,
         "early": chosen.early,
         "oof": chosen.accuracy,
@@ -514,12 +557,14 @@ def pick_line(pick: Mapping[str, Any]) -> str:
     '- {name: mine, weights: {xgboost: 0.6, random_forest: 0.4}}'
     >>> pick_line({"name": "fast", "members": ["decision_tree", "xgboost"], "thresholds": [0.8], "confidence": "margin"})
     '- {name: fast, cascade: [decision_tree, xgboost], threshold: 0.8, confidence: margin}'
+    >>> pick_line({"name": "sure", "members": ["knn", "ridge", "xgboost"], "thresholds": [], "confidence": "agreement"})
+    '- {name: sure, cascade: [knn, ridge, xgboost], confidence: agreement}'
     """
-    if pick.get("thresholds"):
+    if pick.get("confidence"):
         limits = [f"{t:g}" for t in pick["thresholds"]]
-        limit = f"threshold: {limits[0]}" if len(limits) == 1 else f"thresholds: [{', '.join(limits)}]"
+        limit = f"threshold: {limits[0]}, " if len(limits) == 1 else f"thresholds: [{', '.join(limits)}], " if limits else ""
         asked = ", ".join(pick["members"])
-        return f"- {{name: {pick['name']}, cascade: [{asked}], {limit}, confidence: {pick['confidence']}}}"
+        return f"- {{name: {pick['name']}, cascade: [{asked}], {limit}confidence: {pick['confidence']}}}"
     if len(pick["members"]) == 1:
         return f"- {pick['members'][0]}"
     weights = ", ".join(f"{m}: {w:g}" for m, w in zip(pick["members"], pick["weights"], strict=True))

@@ -14,7 +14,7 @@ from shipworthy.records.data import DataFile, Dataset, Predictions, Roles, Split
 from shipworthy.records.economics import HOURS_A_MONTH, Amount, Economics, expected
 from shipworthy.records.measurements import Conditions, Interval, Measurement, PercentileBound, Record
 from shipworthy.records.quantities import QUANTITIES, Quantity
-from shipworthy.records.selections import OwnCascade, OwnVote, Selection
+from shipworthy.records.selections import ConfidenceName, OwnCascade, OwnVote, Selection
 from shipworthy.records.stakeholders import EVERYBODY, Agreement, Choice, Compromise, Hearing, Move, Rating, Regret, Veto
 from shipworthy.records.study import (
     Limits,
@@ -58,6 +58,7 @@ __all__ = [
     "Comparison",
     "Compromise",
     "Conditions",
+    "ConfidenceName",
     "Costs",
     "DataFile",
     "Dataset",

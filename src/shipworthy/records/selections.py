@@ -15,7 +15,7 @@ from annotated_types import Ge, Gt, Le, MaxLen, MinLen
 from shipworthy.records.quantities import QUANTITIES
 from shipworthy.records.terms import FORBID_UNKNOWN
 
-ConfidenceName = Literal["margin", "entropy"]
+ConfidenceName = Literal["margin", "entropy", "agreement"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +91,14 @@ class OwnCascade:
     members : tuple of str
         Candidates of the catalogue, in the order in which they are asked.
     thresholds : tuple of float
-        Of every member but the last: its answer stands where it is at least so confident.
-    confidence : {"margin", "entropy"}
-        The most likely class's probability less the next one's; or 1 less the entropy over its largest value.
+        Of every member but the last: its answer stands where it is at least so confident. None by agreement.
+    confidence : {"margin", "entropy", "agreement"}
+        The most likely class's probability less the next one's; or 1 less the entropy over its largest value; or an answer
+        stands as soon as a second member gives it, so that the first two are always asked, and three members are the fewest.
     """
 
     __pydantic_config__ = FORBID_UNKNOWN
     name: Annotated[str, MinLen(1)]
     members: Annotated[tuple[str, ...], MinLen(2), MaxLen(10)]
-    thresholds: Annotated[tuple[Annotated[float, Ge(0), Le(2)], ...], MinLen(1)]
+    thresholds: tuple[Annotated[float, Ge(0), Le(2)], ...] = ()
     confidence: ConfidenceName = "margin"

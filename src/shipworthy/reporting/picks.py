@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 STEPS = 100
 """Places of a slider."""
+TIED = "\N{NO-BREAK SPACE}"
+"""Within a cell of a table, lines break where a thing ends."""
 FIGURES = {
     "frontier": simulation.ensemble_frontier,
     "members": simulation.diminishing_return,
@@ -175,7 +177,7 @@ def pick_table(found: Mapping[str, Any]) -> pd.DataFrame:
     metric = label(found["metric"])
     rows = []
     for p in found["picks"]:
-        what = f"accuracy {score(p['test'])}" if p.get("thresholds") else f"{metric} {score(p['test'])}"
+        what = f"{'accuracy' if p.get('confidence') else metric} {score(p['test'])}; {score(p['oof'])} out of fold"
         mean = f", mean {number(p['mean_ms'])} ms" if "mean_ms" in p else ""
         cost = f"p99 {number(p['latency_ms'])} ms{mean}, {number(p['memory_mib'])} MiB"
         rows.append(
@@ -205,17 +207,20 @@ def reality_table(found: Mapping[str, Any]) -> pd.DataFrame:
 
     rows = []
     for r in found["reality"]:
-        row: dict[str, Any] = {"candidate": r["candidate"], "members": r["members"], "law from": f"{r['law']} others"}
+        row: dict[str, Any] = {"candidate": r["candidate"], "members": r["members"]}
+        row["law from"] = "shares of rows" if r.get("confidence") else f"{r['law']} others" if r["law"] else "a plain sum"
         row |= {"simulated": score(r["metric_predicted"]), "measured": score(r["metric_measured"])}
-        for key, words in (("p50", "p50 (ms)"), ("p99", "p99 (ms)"), ("memory", "memory (MiB)")):
+        for key, words in (("mean", "mean (ms)"), ("p50", "p50 (ms)"), ("p99", "p99 (ms)"), ("memory", "memory (MiB)")):
+            if f"{key}_measured" not in r:  # a run from before means were kept
+                continue
             said, was = r[f"{key}_predicted"], r[f"{key}_measured"]
-            row[words] = f"{number(said)} / {number(was)}, {_off(said, was)}"
+            row[words] = f"{number(said)}{TIED}/{TIED}{number(was)}, {_off(said, was)}"
         rows.append(row)
     return pd.DataFrame(rows)
 
 
 def _off(said: float, was: float) -> str:
-    return f"{100 * (said / was - 1):+.0f} %" if math.isfinite(said) and was > 0 else "not known"
+    return f"{100 * (said / was - 1):+.0f}{TIED}%" if math.isfinite(said) and was > 0 else "not known"
 
 
 def reality_sentence(found: Mapping[str, Any]) -> str:
@@ -257,12 +262,13 @@ def worth_table(found: Mapping[str, Any]) -> pd.DataFrame:
 
     keys = {
         "gain": f"{label(found['metric'])} gained",
+        **({} if found["metric"] == "accuracy" else {"accuracy_gain": "accuracy gained"}),
         "latency_ms": "ms",
         "memory_mib": "MiB",
         "usd": "USD a million (estimate)",
     }
     rows = [
-        {"member": r["name"], **{words: number(r[k]) for k, words in keys.items()}, "alone": r["sentence"]}
+        {"member": r["name"], **{words: number(r[k]) for k, words in keys.items() if k in r}, "alone": r["sentence"]}
         for r in found["worth"]
     ]
     return pd.DataFrame(rows).rename(columns={"alone": "left out of the vote of all"})
@@ -317,7 +323,8 @@ def simulation_frame(simulations: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``kind`` is ``simulated``; or ``measured``, beside the same ensemble's row as it was predicted.
+        ``kind`` is ``simulated``; or ``measured``, beside the same ensemble's row as it was predicted. ROC AUC (on test rows),
+        size and price are of the front alone.
     """
     import pandas as pd
 
@@ -331,9 +338,13 @@ def simulation_frame(simulations: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
         "metric",
         "oof",
         "test",
+        "mean_ms",
         "p50_ms",
         "p99_ms",
         "memory_mib",
+        "roc_auc",
+        "size_mib",
+        "usd_per_million",
         "line",
     ]
     rows = []
@@ -341,18 +352,20 @@ def simulation_frame(simulations: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
         place = {k: found[k] for k in ("dataset", "level", "seed")}
         for r in found["front"]:
             facts = {"oof": r["oof"], "test": r["test"], "p99_ms": r["latency_ms"], "memory_mib": r["memory_mib"]}
+            facts |= {k: r.get(k) for k in ("roc_auc", "size_mib", "usd_per_million")}
             rows.append(
                 {**place, "kind": "simulated", "what": "front", "members": r["members"], "metric": found["metric"], **facts}
             )
         for p in found["picks"]:
             facts = {"oof": p["oof"], "test": p["test"], "p99_ms": p["latency_ms"], "memory_mib": p["memory_mib"]}
-            metric = "accuracy" if p.get("thresholds") else found["metric"]
-            facts |= {"members": " + ".join(p["members"]), "metric": metric}
+            metric = "accuracy" if p.get("confidence") else found["metric"]
+            facts |= {"members": " + ".join(p["members"]), "metric": metric, "mean_ms": p.get("mean_ms")}
             facts["line"] = p["line"].removeprefix("- ")  # a spreadsheet takes a cell that begins so for a formula
             rows.append({**place, "kind": "simulated", "what": p["name"], **facts})
         for r in found["reality"]:
             for kind, how in (("simulated", "predicted"), ("measured", "measured")):
                 facts = {"test": r[f"metric_{how}"], "p50_ms": r[f"p50_{how}"], "p99_ms": r[f"p99_{how}"]}
                 facts |= {"memory_mib": r[f"memory_{how}"], "members": r["members"], "metric": r["metric"]}
+                facts["mean_ms"] = r.get(f"mean_{how}")
                 rows.append({**place, "kind": kind, "what": r["candidate"], **facts})
     return pd.DataFrame(rows, columns=columns)

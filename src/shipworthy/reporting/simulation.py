@@ -27,7 +27,7 @@ BLUE, ORANGE, GREEN, PINK = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 PALE = "#b9b9b9"
 OF_LINES = (BLUE, ORANGE, GREEN)
 SHAPES = "osD"
-OF_WAYS = {"every subset": "*", "top 3": "^", "greedy": "v", "greedy, weighted": "P", "greedy, charged for latency": "X"}
+OF_WAYS = {"every subset": "*", "top 3": "^", "greedy": "v", "greedy, weighted": "P", "greedy, charged for costs": "X"}
 OF_WAYS |= {"beam": "d", "convex weights": "h"}
 WORTH = {
     "gain": "{metric} gained",
@@ -347,6 +347,7 @@ def cascade_curves(found: Mapping[str, Any]) -> ReportFigure:
         finding += f" accurate, {score(best['accuracy'])} in {number(best['mean_ms'])} ms"
     else:
         finding = f"{title_of(found)}: no cascade of two is as accurate out of fold as the most accurate member alone"
+        finding += ", and faster"
     with theme():
         figure, ax = canvas(finding, 6.2)
         wide = max(max(c["mean_ms"]) for c in curves)
@@ -396,8 +397,9 @@ def cascade_words(cascade: Mapping[str, Any]) -> str:
     'a then b by margin (0.5): 80 % early, accuracy 0.9000, mean 1.00 ms, p99 4.00 ms'
     """
     limits = ", ".join(f"{t:.3g}" for t in cascade["thresholds"])
+    how = f"{cascade['confidence']} ({limits})" if limits else cascade["confidence"]
     return (
-        f"{' then '.join(cascade['members'])} by {cascade['confidence']} ({limits}): {percent(cascade['early'])} early, "
+        f"{' then '.join(cascade['members'])} by {how}: {percent(cascade['early'])} early, "
         f"accuracy {score(cascade['accuracy_test'])}, mean {number(cascade['mean_ms'])} ms, "
         f"p99 {number(cascade['percentile_ms'])} ms"
     )

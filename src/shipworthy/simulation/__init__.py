@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from shipworthy.simulation.cascades import (
     CascadePick,
-    ConfidenceName,
     PairCascade,
     TripleCascade,
     best_cascade,
@@ -38,7 +37,6 @@ __all__ = [
     "Build",
     "CascadePick",
     "Composite",
-    "ConfidenceName",
     "CostModel",
     "Diversity",
     "MemberCost",

@@ -1,7 +1,8 @@
 """Cascades on paper: members asked in order, stopping once one is confident enough, for every order and every threshold.
 
 Nothing is replayed. With the rows sorted by the first member's confidence, what any threshold answers early is a prefix, so one
-running sum has all thresholds. Thresholds are chosen on out-of-fold rows; test rows then meet those same thresholds.
+running sum has all thresholds. Thresholds are chosen on out-of-fold rows; test rows then meet those same thresholds. By agreement
+there is nothing to choose: an answer stands as soon as a second member gives it, so that two members are always asked.
 
 This module does *not* know how a cascade is deployed, or how its members were measured.
 """
@@ -12,17 +13,16 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shipworthy.records import Floats, InputError, Ints, Measurement
+from shipworthy.records import ConfidenceName, Floats, InputError, Ints, Measurement
 from shipworthy.simulation.votes import Rows, Votes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-ConfidenceName = Literal["margin", "entropy", "agreement"]
 DRAWS = 2000
 """Latencies drawn of each member; those of a cascade's later stages are sums of independent draws."""
 
@@ -60,7 +60,8 @@ class TripleCascade:
     """Three members in order, on a grid of two thresholds; arrays have shape (n_first, n_second).
 
     ``first`` and ``second`` hold the thresholds, falling; ``early`` is the share that the first member answers, ``later`` that of
-    the second. All else is as in :class:`PairCascade`.
+    the second. All else is as in :class:`PairCascade`. By agreement the grid has one place: the first answers nothing alone, and
+    the second what the first had answered too.
     """
 
     members: tuple[str, str, str]
@@ -72,13 +73,15 @@ class TripleCascade:
     accuracy_test: Floats
     mean_ms: Floats
     percentile_ms: Floats
+    how: ConfidenceName = "margin"
 
 
 @dataclass(frozen=True, slots=True)
 class CascadePick:
     """A cascade that was chosen on out-of-fold rows: its members, their thresholds, and what became of it on test rows.
 
-    ``optimism`` is by how much its accuracy is lower on test rows.
+    ``thresholds`` is empty by agreement. ``early`` is the share of rows for which no member more was asked than always is: the
+    first, or by agreement the first two. ``optimism`` is by how much its accuracy is lower on test rows.
     """
 
     members: tuple[str, ...]
@@ -147,7 +150,9 @@ def confidence(said: Floats, how: ConfidenceName) -> Floats:
     from shipworthy.deployables import sureness
 
     if how not in {"margin", "entropy"}:
-        raise InputError(f"confidence cannot be by {how!r} of one member: choose margin or entropy, or ask triples for agreement")
+        raise InputError(
+            f"confidence cannot be by {how!r} of one member: choose margin or entropy; agreement takes three members or more"
+        )
     return sureness(said.T, how)
 
 
@@ -222,7 +227,7 @@ def triple_cascades(
     votes, latencies, percentile
         As for :func:`pair_cascades`.
     how : {"margin", "entropy", "agreement"}
-        With agreement the first two are always asked, and their answer stands where they agree.
+        By agreement the first two are always asked, and their answer stands where they agree.
     levels : int
         Thresholds of each member: equally many out-of-fold rows lie between two. All pairs of all thresholds would be the number
         of rows squared.
@@ -253,8 +258,8 @@ def triple_cascades(
             first, second = grids[a], grids[b]
             places = [(_place(s[a], first), _place(s[b], second)) for s in sure]
         else:
-            first, second = np.array([np.inf]), np.array([np.inf, 1.0])
-            places = [(np.ones(len(n[a]), np.int64), np.where(n[a] == n[b], 1, 2)) for n in answers]
+            first, second = np.array([np.inf]), np.array([1.0])
+            places = [(np.ones(len(n[a]), np.int64), np.where(n[a] == n[b], 0, 1)) for n in answers]
         shape = len(first), len(second)
         stages = [_Stages(*place, shape) for place in places]
         shares = stages[0].shares(np.ones(len(votes.oof.y)), np.ones(len(votes.oof.y)))
@@ -273,6 +278,7 @@ def triple_cascades(
                 accuracy_test=accuracy[1],
                 mean_ms=np.tensordot(asked.mean(axis=1), weights, axes=1),
                 percentile_ms=mixture_percentile(asked, weights.reshape(3, -1), percentile).reshape(shape),
+                how=how,
             )
     return out
 
@@ -313,14 +319,17 @@ def best_cascade(
             f"no cascade keeps a mean of {mean_ms:g} ms and a percentile of {percentile_ms:g} ms: allow more latency"
         )
     _, cascade, place = best
+    settled = cascade.early
     if isinstance(cascade, PairCascade):
         thresholds: tuple[float, ...] = (float(cascade.thresholds[place]),)
+    elif cascade.how == "agreement":
+        thresholds, settled = (), cascade.later
     else:
         i, j = np.unravel_index(place, cascade.accuracy.shape)
         thresholds = float(cascade.first[i]), float(cascade.second[j])
     early, accuracy_oof, accuracy_test, mean, high = (
         float(v.ravel()[place])
-        for v in (cascade.early, cascade.accuracy, cascade.accuracy_test, cascade.mean_ms, cascade.percentile_ms)
+        for v in (settled, cascade.accuracy, cascade.accuracy_test, cascade.mean_ms, cascade.percentile_ms)
     )
     return CascadePick(cascade.members, thresholds, early, accuracy_oof, accuracy_test, accuracy_oof - accuracy_test, mean, high)
 
@@ -341,36 +350,42 @@ def one_cascade(
     votes, latencies, percentile
         As for :func:`pair_cascades`.
     members : sequence of str
-        At least two, in the order in which they are asked; three with agreement.
+        At least two, in the order in which they are asked; at least three by agreement.
     thresholds : sequence of float
-        One for each member but the last; none with agreement.
+        One for each member but the last; none by agreement.
     how : {"margin", "entropy", "agreement"}
 
     Returns
     -------
     CascadePick
-        Latencies at the out-of-fold shares; ``early`` is the share that the first member answers, or with agreement the second.
+        Latencies at the out-of-fold shares.
 
     Raises
     ------
     InputError
         As from :func:`pair_cascades`, or if the thresholds do not fit the members.
     """
+    from shipworthy.deployables import repeats
+
     _check(votes, latencies)
     agree = how == "agreement"
-    if len(members) < 2 or (agree and len(members) != 3) or len(thresholds) != (0 if agree else len(members) - 1):
+    if agree and len(members) < 3:
         raise InputError(
-            f"a cascade of {len(members)} by {how} cannot have {len(thresholds)} thresholds: give one but for the last"
+            f"a cascade of {len(members)} by agreement asks all its members of every row: name three or more, or choose margin"
+        )
+    if agree and thresholds:
+        raise InputError(f"a cascade by agreement has no thresholds, and {len(thresholds)} are given: leave them out")
+    if len(members) < 2 or (not agree and len(thresholds) != len(members) - 1):
+        raise InputError(
+            f"a cascade of {len(members)} by {how} cannot have {len(thresholds)} thresholds: give one for each but the last"
         )
     places = votes.positions(tuple(members))
     shares, accuracies = [], []
     for rows in (votes.oof, votes.test):
         stage = np.full(len(rows.y), len(places) - 1)
-        if agree:
-            stage[rows.said[places[0]].argmax(axis=0) == rows.said[places[1]].argmax(axis=0)] = 1
-        else:
-            for i in reversed(range(len(places) - 1)):
-                stage[confidence(rows.said[places[i]], how) >= thresholds[i]] = i
+        said = [rows.said[place].T for place in places]
+        for i in reversed(range(len(places) - 1)):
+            stage[repeats(said[: i + 1]) if agree else confidence(said[i].T, how) >= thresholds[i]] = i
         shares.append(np.bincount(stage, minlength=len(places)) / len(stage))
         right = np.array([rows.said[place].argmax(axis=0) == rows.y for place in places])
         accuracies.append(float(right[stage, np.arange(len(stage))].mean()))

@@ -36,9 +36,9 @@ class MemberCost:
     ----------
     name : str
     p50_ms : float
-        Median latency.
+        Median latency; the mean where that is in question.
     tail_ms : float
-        What the percentile in question lies above the median.
+        What the percentile in question lies above the median; 0 for the mean, because means add up.
     preprocess_ms : float
         Part of the median that building the row and preprocessing take; ``nan`` where it is not known.
     cpu_ms : float
@@ -57,11 +57,11 @@ class MemberCost:
 
     @property
     def latency_ms(self) -> float:
-        """The percentile in question."""
+        """The percentile in question, or the mean."""
         return self.p50_ms + self.tail_ms
 
 
-def member_cost(name: str, measurements: Iterable[Measurement], *, percentile: float = 99) -> MemberCost:
+def member_cost(name: str, measurements: Iterable[Measurement], *, percentile: float | None = 99) -> MemberCost:
     """Gather a member's costs from its measurements; the rounds are pooled.
 
     Parameters
@@ -69,8 +69,8 @@ def member_cost(name: str, measurements: Iterable[Measurement], *, percentile: f
     name : str
     measurements : iterable of Measurement
         Those of other candidates are passed over.
-    percentile : float
-        Of the latency, such as 99.
+    percentile : float or None
+        Of the latency, such as 99; ``None`` for the mean.
 
     Returns
     -------
@@ -96,7 +96,10 @@ def member_cost(name: str, measurements: Iterable[Measurement], *, percentile: f
     def middle(quantity: str) -> float:
         return float(np.median(pooled[quantity])) if pooled.get(quantity) else math.nan
 
-    p50, high = (float(np.percentile(latency, q, method="inverted_cdf")) for q in (50, percentile))
+    if percentile is None:
+        p50 = high = float(np.mean(latency))
+    else:
+        p50, high = (float(np.percentile(latency, q, method="inverted_cdf")) for q in (50, percentile))
     # Preprocessing is timed apart, so on a busy machine it may come out longer than the whole.
     preprocess = min(middle("build_ms") + middle("preprocess_ms"), p50) if pooled.get("preprocess_ms") else math.nan
     return MemberCost(name, p50, high - p50, preprocess, middle("cpu_ms"), middle("memory_mib"), middle("size_mib"))
@@ -170,9 +173,12 @@ class CostModel:
         if not self.n_composites:
             return "Costs of ensembles are a law that no measured ensemble has tested: their error is not known."
         low, high = 100 * (self.latency_low - 1), 100 * (self.latency_high - 1)
+        memory = ""
+        if math.isfinite(self.memory_low):
+            memory = f", and their memory {100 * (self.memory_low - 1):+.0f} % to {100 * (self.memory_high - 1):+.0f} %"
         return (
             f"Latencies of ensembles are predicted by a law calibrated on {self.n_composites} that were measured; "
-            f"left out of it in turn, they were {low:+.0f} % to {high:+.0f} % off what it said."
+            f"left out of it in turn, they were {low:+.0f} % to {high:+.0f} % off what it said{memory}."
         )
 
 

@@ -6,7 +6,7 @@ This module does *not* know how the table came about, or whether a member should
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -94,6 +94,7 @@ def member_worth(
     *,
     values: Floats | None = None,
     ensemble: Sequence[str] | None = None,
+    also: Mapping[str, Mapping[int, float]] | None = None,
     percentile: float = 99,
 ) -> tuple[MemberWorth, ...]:
     """What each member is worth in accuracy, milliseconds, mebibytes and money.
@@ -107,6 +108,8 @@ def member_worth(
         The metric of every subset where the table does not hold it, as from :func:`~shipworthy.simulation.roc_auc`.
     ensemble : sequence of str, optional
         The one that members are left out of, at least two; by default, the vote of all.
+    also : mapping of str to mapping of int to float, optional
+        Other metrics that the sentences begin with: by name, the value of the ensemble and of each subset that lacks one member.
     percentile : float
         Of the latencies in the table, for the sentences.
 
@@ -140,14 +143,15 @@ def member_worth(
             rest = whole & ~(1 << i)
             change = float(values[rest] - values[whole])
             ratios = [float(v[rest] / v[whole] - 1) for v in (latency, memory, usd)]
-            sentence = _sentence(name, metric, change, ratios, percentile)
+            changes = {m: by_subset[rest] - by_subset[whole] for m, by_subset in (also or {}).items()}
+            sentence = _sentence(name, {**changes, metric: change}, ratios, percentile)
         gain, share_ms, share_mib, share_usd = (float(s[i]) for s in shares)
         out.append(MemberWorth(name, gain, share_ms, share_mib, share_usd, change, ratios[0], ratios[1], ratios[2], sentence))
     return tuple(sorted(out, key=lambda w: (-w.gain, w.name)))
 
 
-def _sentence(name: str, metric: str, change: float, ratios: Sequence[float], percentile: float) -> str:
-    parts = [f"{change:+.4f} {QUANTITIES[metric].label}"]
+def _sentence(name: str, changes: Mapping[str, float], ratios: Sequence[float], percentile: float) -> str:
+    parts = [f"{change:+.4f} {QUANTITIES[metric].label}" for metric, change in changes.items()]
     whats = (f"p{percentile:g}", "memory", "price")
     parts += [f"{round(100 * ratio):+d} % {what}" for ratio, what in zip(ratios, whats, strict=True) if not math.isnan(ratio)]
     return f"without {name}: {', '.join(parts)}"

@@ -65,7 +65,7 @@ def assemble(
         Equal to the ensemble fitted whole on the same folds, bit for bit. ``costs`` are those of assembling alone. In ``notes``:
         ``members``; ``weights`` of a vote; ``models``, how many fitted models it holds; and ``needs_out_of_fold``, whether
         anything was learnt from the members' out-of-fold predictions, so that their out-of-fold fits are part of what the
-        ensemble costs; ``asks_all``, whether every query meets every model.
+        ensemble costs; ``asks_all``, whether every query meets every model; ``thresholds`` and ``confidence`` of a cascade.
 
     Raises
     ------
@@ -101,8 +101,10 @@ def assemble(
     if hasattr(shipped, "weights") and not candidate.bagged:
         given = shipped.weights or [1.0] * len(chosen)
         notes["weights"] = {t.candidate: w / sum(given) for t, w in zip(chosen, given, strict=True)}
-    # A cascade asks some of its members, and none of them always.
+    # A cascade asks some of its members of some queries.
     notes["asks_all"] = not hasattr(shipped, "thresholds")
+    if not notes["asks_all"]:
+        notes |= {"thresholds": list(shipped.thresholds), "confidence": shipped.confidence}
     # Whoever builds it must have its members' out-of-fold predictions only if something was learnt from them.
     notes["needs_out_of_fold"] = final is not None or bool(fold_weights) or candidate.bagged
     return Trained(candidate.name, predictions(dataset, oof, test), str(folder / ARTEFACT), costs, notes)
