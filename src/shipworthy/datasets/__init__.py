@@ -170,7 +170,10 @@ def load(name: str | DataFile, *, seed: int = 0, max_train_rows: int = 0, max_te
         if value < least:
             raise InputError(f"{field} must be at least {least}, not {value}")
     rows = _rows(name, _stamp(name))
-    split = _split(rows, seed=seed, max_train_rows=max_train_rows, max_test_rows=max_test_rows, folds=folds)
+    try:
+        split = _split(rows, seed=seed, max_train_rows=max_train_rows, max_test_rows=max_test_rows, folds=folds)
+    except InputError as error:
+        raise (InputError(f"{name.file}: {error}") if isinstance(name, DataFile) else error) from None
     kept = np.sort(np.concatenate([split.train, split.test]))
     y = rows.y[kept]
     y.flags.writeable = False

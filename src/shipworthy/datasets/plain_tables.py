@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from shipworthy.datasets.written_numbers import read_numbers
 from shipworthy.records import InputError
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "?")
 """Cells of a CSV file that hold no value."""
 NEARLY_ALL = 0.9
 """A column of which so many values are numbers, but not all, is refused: the others are slips, and would make it text."""
+MIXED = 0.5
+"""A column of which more values than this share are numbers, but not nearly all, is read as text, and that is said."""
 DATE = re.compile(r"\d{4}-\d\d?-\d\d?([T ]\d\d?:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?")
 Kind = Literal["number", "text", "date"]
 
@@ -94,17 +97,19 @@ def _from_text(path: Path, raw: bytes, text: Sequence[str], secret: Sequence[str
     columns: dict[str, Any] = {}
     kinds: dict[str, Kind] = {}
     marks: set[str] = set()
+    said: list[str] = []
     for place, name in enumerate(names):
         column = pd.Series([row[place].strip() for row in cells], dtype=object)
         gone = column.isin(MISSING)
         marks |= set(column[gone].unique()) - {""}
         column = column.where(~gone)
-        columns[name], kinds[name] = _typed(path, name, column, lines, name in text, name in secret, separator == ";")
+        columns[name], kinds[name], how = _typed(path, name, column, lines, name in text, name in secret, separator == ";")
+        said += [how] if how else []
     guesses = [] if separator == "," else [f"{path.name} is read with {separator!r} between its cells."]
     guesses += _sampled(path, n_rows, len(cells))
     if marks:
         guesses.append(f"Cells that hold {', '.join(sorted(marks))} are read as missing.")
-    return PlainTable(pd.DataFrame(columns), kinds, tuple(guesses))
+    return PlainTable(pd.DataFrame(columns), kinds, (*guesses, *said))
 
 
 def _decoded(path: Path, raw: bytes) -> str:
@@ -213,16 +218,15 @@ def _checked_names(path: Path, names: list[str]) -> list[str]:
 
 def _typed(
     path: Path, name: str, column: pd.Series[Any], lines: list[int], as_text: bool, secret: bool, decimal_comma: bool
-) -> tuple[Any, Kind]:
-    """A column of text as what it holds."""
+) -> tuple[Any, Kind, str]:
+    """A column of text as what it holds; and, where somebody might have meant it otherwise, how it was read."""
     import pandas as pd
 
     held = column.dropna()
     written = pd.Series(held.unique(), dtype=object)
     if as_text or not len(written):
-        return _as_text(column), "text" if len(written) else "number"
-    shown = written.str.replace(",", ".", regex=False) if decimal_comma else written
-    numbers = pd.to_numeric(shown, errors="coerce").astype("float64")
+        return _as_text(column), "text" if len(written) else "number", ""
+    numbers, how = read_numbers(written, decimal_comma=decimal_comma)
     value_of = dict(zip(written, numbers, strict=True))
     values = column.map(value_of, na_action="ignore").astype("float64")
     if (endless := np.flatnonzero(np.isinf(values))).size:
@@ -231,16 +235,21 @@ def _typed(
     if not slips.size:
         # Codes such as 00123, and whole numbers that no float holds, would lose digits.
         if written.str.fullmatch(r"0\d+").any() or (numbers.abs() > 2**53).any():
-            return _as_text(column), "text"
+            return _as_text(column), "text", ""
         whole = not column.isna().any() and bool(written.str.fullmatch(r"[-+]?\d+").all())
-        return (values.astype("int64") if whole else values), "number"
+        how = f"{name} is read as numbers, {how} (if they are names, name the column under text)." if how else ""
+        return (values.astype("int64") if whole else values), "number", how
     if slips.size <= (1 - NEARLY_ALL) * len(held):
         what = "something else" if secret else repr(column.iloc[slips[0]])[:60]
         raise InputError(
             f"{path}, line {lines[slips[0]]}: column {name!r} holds numbers in {len(held) - slips.size:,} of {len(held):,} rows "
             f"and {what} here; mend it, leave it empty, or name the column under text"
         )
-    return _as_text(column), "date" if written.str.fullmatch(DATE).all() else "text"
+    if written.str.fullmatch(DATE).all():
+        return _as_text(column), "date", ""
+    n_numbers = len(held) - slips.size
+    mixed = f"{name} holds numbers in {n_numbers:,} of {len(held):,} rows and something else in the others: it is read as text."
+    return _as_text(column), "text", mixed if n_numbers > MIXED * len(held) else ""
 
 
 def _as_text(column: pd.Series[Any]) -> pd.Series[Any]:
