@@ -204,6 +204,20 @@ def test_marks_of_missing_cells_are_said(save):
     assert "Cells that hold ?, NA are read as missing." in data.guesses
 
 
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_own_marks_of_missing_cells_are_taken_from_the_study(save, ending):
+    """What a file calls unknown is missing: words and numbers, in features and target."""
+    rows = table()
+    rows.loc[[1, 2], "age"] = -999
+    rows.loc[[3], "shop"] = "k.A."
+    rows.loc[[4, 5, 6], "late"] = "k.A."
+    data = datasets.load(save(rows, f"mine.{ending}", drop=("who",), missing=("-999", "k.A.")))
+    assert data.X["age"].isna().sum() == 2
+    assert data.X["shop"].isna().sum() == 1
+    assert data.classes == ("no", "yes")
+    assert "3 rows without a target are left out." in data.guesses
+
+
 GOOD = "a,late\n" + "1,yes\n2,no\n" * 20
 BAD = {
     "empty": (b"", "is empty; it needs"),
@@ -227,6 +241,7 @@ BAD = {
     "ten thousand columns": (",".join(f"c{i}" for i in range(10_000)) + ",late\n", "has 10,001 columns, more than 2,000"),
     "a rare class": (GOOD + "3,maybe\n", "class 'maybe' of 'late' has 1 rows, and 10 are needed"),
     "three different rows": ("a,late\n" + "x,yes\ny,no\nz,no\n" * 20, "have 3 different sets of features, which are kept"),
+    "an essay as a class": ("a,late\n" + f"1,yes\n2,{'no ' * 100}\n" * 20, "a class of 'late' has 299 characters, more than 200"),
     "many texts to tell apart": (
         "a,late\n" + "".join(f"1,t{i}\n" for i in range(300)),
         "holds 300 different values, more than 100",

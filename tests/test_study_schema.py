@@ -95,6 +95,8 @@ REFUSED = {
     "a tolerable cost of nothing": ("largest_latency_ratio: null", "largest_latency_ratio: 0", "largest_latency_ratio: 0", "largest_latency_ratio 0"),
     "two requirements of one name": ("name: keeps up", "name: fits in memory", "requirements:", "requirements name"),
     "a requirement without a name": ("name: keeps up", "name: ''", "name: ''", "requirements.2.name"),
+    "an essay for a name": ("name: keeps up", f"name: {'a' * 300}", "name: aaa", "requirements.2.name 200 characters shorter"),
+    "an essay for a question": ("question: Is", f"question: {'Is ' * 1000}", "question: Is", "question 2000 characters shorter"),
     "a stakeholder without a name": ("stakeholders: []", "stakeholders: [{weights: {roc_auc: 1}}]", "stakeholders: [", "stakeholders.0.name missing"),
     "a stakeholder who states nothing": ("stakeholders: []", "stakeholders: [{name: a}]", "stakeholders: [", "stakeholders.0 'a' weights vetoes"),
     "weights that do not sum to 1": ("stakeholders: []", "stakeholders: [{name: a, weights: {roc_auc: 0.9}}]", "stakeholders: [", "stakeholders.0 'a' 0.9 1"),

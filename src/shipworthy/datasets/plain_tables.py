@@ -50,7 +50,9 @@ class PlainTable:
     guesses: tuple[str, ...]
 
 
-def read_table(path: Path, *, text: Sequence[str] = (), secret: Sequence[str] = (), max_rows: int = 0) -> PlainTable:
+def read_table(
+    path: Path, *, text: Sequence[str] = (), secret: Sequence[str] = (), missing: Sequence[str] = (), max_rows: int = 0
+) -> PlainTable:
     """Read a file.
 
     Parameters
@@ -61,6 +63,8 @@ def read_table(path: Path, *, text: Sequence[str] = (), secret: Sequence[str] = 
         Columns to be left as text.
     secret : sequence of str
         Columns of which no message may show a value.
+    missing : sequence of str
+        What a cell without a value may hold, beside :data:`MISSING`; of a Parquet file this alone.
     max_rows : int
         Of a file with more rows a sample of so many is drawn by chance, always the same; 0 means that all are read. A Parquet
         file is then read a piece at a time, so that its other rows are never in memory together.
@@ -80,15 +84,17 @@ def read_table(path: Path, *, text: Sequence[str] = (), secret: Sequence[str] = 
     if not path.is_file():
         raise InputError(f"{path}: no such file; check the path, which is relative to the study's folder")
     if path.suffix.lower() == ".parquet":
-        return _from_parquet(path, text, max_rows)
+        return _from_parquet(path, text, missing, max_rows)
     try:
         raw = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); check its permissions") from None
-    return _from_text(path, raw, text, secret, max_rows)
+    return _from_text(path, raw, text, secret, (*MISSING, *(m.strip() for m in missing)), max_rows)
 
 
-def _from_text(path: Path, raw: bytes, text: Sequence[str], secret: Sequence[str], max_rows: int) -> PlainTable:
+def _from_text(
+    path: Path, raw: bytes, text: Sequence[str], secret: Sequence[str], missing: Sequence[str], max_rows: int
+) -> PlainTable:
     import pandas as pd
 
     decoded = _decoded(path, raw)
@@ -100,7 +106,7 @@ def _from_text(path: Path, raw: bytes, text: Sequence[str], secret: Sequence[str
     said: list[str] = []
     for place, name in enumerate(names):
         column = pd.Series([row[place].strip() for row in cells], dtype=object)
-        gone = column.isin(MISSING)
+        gone = column.isin(missing)
         marks |= set(column[gone].unique()) - {""}
         column = column.where(~gone)
         columns[name], kinds[name], how = _typed(path, name, column, lines, name in text, name in secret, separator == ";")
@@ -276,7 +282,7 @@ def _drawn(path: Path, max_rows: int) -> tuple[pa.Table, NDArray[np.int64], int]
         return pa.Table.from_batches(pieces), chosen, n_rows
 
 
-def _from_parquet(path: Path, text: Sequence[str], max_rows: int) -> PlainTable:
+def _from_parquet(path: Path, text: Sequence[str], missing: Sequence[str], max_rows: int) -> PlainTable:
     import pandas as pd
     import pyarrow as pa
 
@@ -290,20 +296,23 @@ def _from_parquet(path: Path, text: Sequence[str], max_rows: int) -> PlainTable:
         raise InputError(f"{path}: has columns and no rows; give a file with rows")
     columns: dict[str, Any] = {}
     kinds: dict[str, Kind] = {}
+    marks = pd.to_numeric(pd.Series(missing, dtype=object), errors="coerce").dropna().to_list()
     for held in table.schema:
         kind = held.type.value_type if pa.types.is_dictionary(held.type) else held.type
         column = table.column(held.name).to_pandas()
         if pa.types.is_temporal(kind):
             columns[held.name], kinds[held.name] = _as_text(column.astype(str).where(column.notna())), "date"
         elif pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_boolean(kind) or held.name in text:
-            columns[held.name] = _as_text(column.astype(object).map(str, na_action="ignore"))
+            written = column.astype(object).map(str, na_action="ignore")
+            columns[held.name] = _as_text(written.where(~written.isin(missing)))
             kinds[held.name] = "text"
         elif pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind) or pa.types.is_null(kind):
             values = pd.to_numeric(column).astype("float64")
+            values = values.where(~values.isin(marks))
             if np.isinf(values).any():
                 row = int(places[np.flatnonzero(np.isinf(values))[0]]) + 1
                 raise InputError(f"{path}, row {row}: column {held.name!r} holds an infinity; mend it, or leave it out")
-            whole = pa.types.is_integer(kind) and not column.isna().any() and bool((values.abs() <= 2**53).all())
+            whole = pa.types.is_integer(kind) and not values.isna().any() and bool((values.abs() <= 2**53).all())
             columns[held.name], kinds[held.name] = (values.astype("int64") if whole else values), "number"
         else:
             raise InputError(f"{path}: column {held.name!r} is of type {kind}, which is neither number, text nor date; drop it")

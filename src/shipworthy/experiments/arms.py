@@ -208,6 +208,7 @@ def sentence(error: ValidationError, where: str) -> str:
         "dataclass_type": f"must be a list of `field: value` lines{shown}",
         "too_short": "must not be empty",
         "string_too_short": "must not be empty",
+        "string_too_long": f"must have at most {first.get('ctx', {}).get('max_length')} characters{shown}; write it shorter",
         "missing": "is missing; add it",
         "extra_forbidden": "is not a field that exists; remove it or mend its name",
         "unexpected_keyword_argument": "is not a field that exists; remove it or mend its name",
