@@ -386,7 +386,9 @@ def test_the_list_of_candidates_names_the_members_of_a_vote(command):
     _, out, _ = command("list", "candidates")
     lines = dict(line.split(None, 1) for line in out.splitlines())
     for name in ("soft_vote", "stack", "two_layer_stack"):
-        assert "Of logistic_regression, random_forest and xgboost; of a number, of ridge, random_forest and xgboost." in lines[name]
+        assert (
+            "Of logistic_regression, random_forest and xgboost; of a number, of ridge, random_forest and xgboost." in lines[name]
+        )
     assert {n for n, s in lines.items() if "classes only" in s} == {"logistic_regression", "naive_bayes"}
     assert {n for n, s in lines.items() if "numbers only" in s} == {"ridge"}
 

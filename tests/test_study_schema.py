@@ -86,6 +86,8 @@ REFUSED = {
     "a limit that is no number": ("    at_most: 512", "    at_most: .nan", "at_most: .nan", "requirements.1.at_most nan"),
     "a statistic that is not there": ("statistic: p99", "statistic: p98", "statistic: p98", "requirements.0.statistic 'p98' 'p99' 'max'"),
     "a scenario that is not there": ("at_least: 100\n    scenario: single_stream", "at_least: 100\n    scenario: fast", "scenario: fast", "requirements.2.scenario 'fast' 'single_stream'"),
+    "a limit on an accuracy of another task": ("quantity: peak_memory_mib\n    statistic: max\n    at_most: 512", "quantity: rmse\n    at_most: 512", "quantity: rmse", "requirements.1.quantity 'rmse' binary breast_cancer roc_auc"),
+    "a weight of an accuracy of another task": ("stakeholders: []", "stakeholders: [{name: a, weights: {r2: 1}}]", "stakeholders: [", "stakeholders.0.weights.r2 'r2' binary breast_cancer roc_auc"),
     "two limits that contradict each other": ("    at_most: 512", "    at_most: 512\n  - {name: holds a lot, quantity: peak_memory_mib, statistic: max, at_least: 600}", "requirements:", "'fits in memory' 'holds a lot' contradict"),
     "a limit with its unit": ("    at_most: 512", "    at_most: 512 MiB", "at_most: 512 MiB", "requirements.1.at_most '512 MiB' mixes peak_memory_mib MiB number alone"),
     "a quantity in another unit": ("quantity: latency_ms", "quantity: latency_s", "name: answers in time", "requirements.0 'latency_s' mixes units latency_ms ms"),
