@@ -419,6 +419,17 @@ def csv_file(rng: random.Random, folder: Path) -> Case:
         "other separators": lambda: as_csv(columns, rng.choice(";\t|:")),
         "other line ends": lambda: as_csv(columns, end=rng.choice(["\r\n", "\r", "\n\r", "\u2028"])),
         "decimal commas": lambda: as_csv(columns, ";").replace(".", ","),
+        "money": lambda: with_column(
+            lambda i: rng.choice(
+                ["$1,299.50", "-$3", "(1,000)", "7 %", "1.315,87 €", "$", "%", "$5 off", "\u22125", "1,,000", "£" * 50]
+            )
+        ),
+        "few different rows": lambda: as_csv({"kind": columns["kind"], "y": columns["y"]}),
+        "two groups": lambda: (
+            role(group="kind", test_share=0.9),
+            columns.update(kind=["ab"[i % 2] for i in range(n)]),
+            as_csv(columns),
+        )[2],
         "the same rows": lambda: "\n".join([lines[0], *(lines[1:2] * n)]),
         "bits flipped": lambda: flipped(rng, as_csv(columns).encode()),
         "cut short": lambda: as_csv(columns)[: rng.randrange(1, 40 + 10 * n)],

@@ -381,6 +381,18 @@ def test_lists_name_everything_with_a_sentence(command, what, names):
     assert all(len(line) == 2 and len(line[1]) > 20 for line in lines)
 
 
+def test_the_list_of_candidates_names_the_members_of_a_vote(command):
+    """Whoever picks a vote is told which models it brings, and who predicts classes or numbers alone."""
+    _, out, _ = command("list", "candidates")
+    lines = dict(line.split(None, 1) for line in out.splitlines())
+    for name in ("soft_vote", "stack", "two_layer_stack"):
+        assert (
+            "Of logistic_regression, random_forest and xgboost; of a number, of ridge, random_forest and xgboost." in lines[name]
+        )
+    assert {n for n, s in lines.items() if "classes only" in s} == {"logistic_regression", "naive_bayes"}
+    assert {n for n, s in lines.items() if "numbers only" in s} == {"ridge"}
+
+
 def test_new_writes_a_study_that_can_be_run(command, tmp_path):
     """`new` writes a commented study that parses, and says how to run it."""
     code, out, err = command("new", "my.yaml")

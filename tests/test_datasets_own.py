@@ -101,6 +101,15 @@ def test_groups_are_never_parted(save):
     assert len(set(zip(home[data.split.train], data.split.fold, strict=True))) == len(set(home[data.split.train]))
 
 
+@pytest.mark.parametrize("homes", [2, 3, 4])
+def test_few_groups_are_split_too(save, homes):
+    """However large a share is to test, a group trains, until folds have none: that is said of the file."""
+    rows = table(400).assign(home=[f"h{i % homes}" for i in range(400)])
+    source = save(rows, group="home", drop=("who",), test_share=0.9)
+    with pytest.raises(InputError, match=r"mine\.csv: max_train_rows: \d+ rows cannot hold every class in each of 2 folds"):
+        datasets.load(source, folds=2)
+
+
 def test_identical_rows_stay_together_without_being_asked(save):
     """Half of the rows are written twice: no twin of a test row trains."""
     rows = pd.concat([table(), table()]).drop(columns=["who", "day"])
@@ -149,6 +158,43 @@ def test_semicolons_decimal_commas_and_a_byte_order_mark_are_read(save):
     assert "';' between its cells" in data.guesses[0]
 
 
+@pytest.mark.parametrize(
+    ("cells", "separator", "numbers", "how"),
+    [
+        (["$1,299.50", "-$3", "$ 7", "8"], ",", [1299.5, -3.0, 7.0, 8.0], "without $, with ',' between thousands"),
+        (["1.315,87 €", "259,90 €", "1.234 €"], ";", [1315.87, 259.9, 1234.0], "without €, with '.' between thousands"),
+        (["12 %", "7.5%", "0 %"], ",", [12.0, 7.5, 0.0], "without %"),
+        (["(1,000)", "2,000", "£3"], ",", [-1000.0, 2000.0, 3.0], "without £, with ',' between thousands"),
+        (["\u22125", "6", "7"], ",", [-5.0, 6.0, 7.0], "with their signs and brackets"),
+    ],
+)
+def test_money_percent_and_thousands_are_numbers_and_that_is_said(save, cells, separator, numbers, how):
+    """What a spreadsheet writes around a number is read away, the same in the whole column, and said with the remedy."""
+    lines = "".join(f'"{cells[i % len(cells)]}"{separator}{i}{separator}{"ja" if i % 7 else "nein"}\n' for i in range(70))
+    lines = f"sum{separator}row{separator}late\n{lines}"
+    data = datasets.load(save(lines))
+    assert data.X["sum"].tolist()[: len(numbers)] == numbers
+    assert f"sum is read as numbers, {how} (if they are names, name the column under text)." in data.guesses
+    text = datasets.load(save(lines, text=("sum",)))
+    assert text.X["sum"].tolist()[0] == cells[0]
+
+
+@pytest.mark.parametrize("cells", [["1,5", "2,5"], ["12,34", "1,234"], ["1.234.56", "1"], ["$5 off", "$6 off"], ["$1$", "2"]])
+def test_what_is_no_number_in_one_way_of_writing_stays_text(save, cells):
+    """Decimal commas between commas, groups that are not of three, words and two signs are not guessed at."""
+    lines = "".join(f'"{cells[i % len(cells)]}",{i},{"ja" if i % 3 else "nein"}\n' for i in range(60))
+    assert datasets.load(save(f"sum,row,late\n{lines}")).categorical == ("sum",)
+
+
+def test_a_column_of_numbers_and_words_is_text_and_that_is_said(save):
+    """Three in four cells are numbers: too few for a slip, too many to pass over in silence."""
+    rows = table().astype({"age": object})
+    rows.loc[rows.index % 4 == 0, "age"] = "old"
+    data = datasets.load(save(rows, drop=("who",)))
+    assert "age" in data.categorical
+    assert "age holds numbers in 150 of 200 rows and something else in the others: it is read as text." in data.guesses
+
+
 def test_marks_of_missing_cells_are_said(save):
     """A question mark and NA are missing values, and the data set says so."""
     rows = table().astype({"age": object})
@@ -156,6 +202,20 @@ def test_marks_of_missing_cells_are_said(save):
     data = datasets.load(save(rows, drop=("who",)))
     assert data.X["age"].isna().sum() == 2
     assert "Cells that hold ?, NA are read as missing." in data.guesses
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_own_marks_of_missing_cells_are_taken_from_the_study(save, ending):
+    """What a file calls unknown is missing: words and numbers, in features and target."""
+    rows = table()
+    rows.loc[[1, 2], "age"] = -999
+    rows.loc[[3], "shop"] = "k.A."
+    rows.loc[[4, 5, 6], "late"] = "k.A."
+    data = datasets.load(save(rows, f"mine.{ending}", drop=("who",), missing=("-999", "k.A.")))
+    assert data.X["age"].isna().sum() == 2
+    assert data.X["shop"].isna().sum() == 1
+    assert data.classes == ("no", "yes")
+    assert "3 rows without a target are left out." in data.guesses
 
 
 GOOD = "a,late\n" + "1,yes\n2,no\n" * 20
@@ -180,6 +240,8 @@ BAD = {
     "no name": ("a,,late\n1,2,yes\n", "column 2 has no name"),
     "ten thousand columns": (",".join(f"c{i}" for i in range(10_000)) + ",late\n", "has 10,001 columns, more than 2,000"),
     "a rare class": (GOOD + "3,maybe\n", "class 'maybe' of 'late' has 1 rows, and 10 are needed"),
+    "three different rows": ("a,late\n" + "x,yes\ny,no\nz,no\n" * 20, "have 3 different sets of features, which are kept"),
+    "an essay as a class": ("a,late\n" + f"1,yes\n2,{'no ' * 100}\n" * 20, "a class of 'late' has 299 characters, more than 200"),
     "many texts to tell apart": (
         "a,late\n" + "".join(f"1,t{i}\n" for i in range(300)),
         "holds 300 different values, more than 100",

@@ -163,6 +163,29 @@ def test_baselines_are_chosen_on_out_of_fold_rows():
     assert [c.baseline for c in found.comparisons] == ["logistic", "boost"]
 
 
+@pytest.mark.parametrize("lower", [False, True])
+def test_what_beats_it_on_test_rows_alone_is_a_doubt(lower):
+    """A gain does not ship past a simpler candidate that out-of-fold rows misjudged; one that is worse is no doubt."""
+    sign = -1 if lower else 1
+
+    def asked(name, kind, score, oof):
+        return evidence(name, kind, sign * score, oof=sign * oof, spread=0.0005)
+
+    def found(other):
+        candidates = (asked("l", "single", 0.85, 0.85), asked("b", "tree_ensemble", 0.9, 0.9), asked("v", "ensemble", 0.92, 0.92))
+        study = replace(STUDY, metric="log_loss" if lower else "roc_auc")
+        rng = np.random.default_rng(0)
+        how = {"greater_is_better": not lower, "test_share": 0.25, "noise_floor": 1.1, "rng": rng}
+        return judge("adult", "", (*candidates, other), study, **how)[0]
+
+    assert found(asked("near", "single", 0.919, 0.5)).answer == "ship"
+    doubted = found(asked("lucky", "single", 0.95, 0.5))
+    assert doubted.answer == "cannot tell"
+    shown = "(-0.9500 against -0.9200 log loss)" if lower else "(0.9500 against 0.9200 ROC AUC)"
+    assert f"But lucky, a single model that others beat out of fold, scores better than it on test rows {shown}" in doubted.reason
+    assert found(asked("forest", "tree_ensemble", 0.93, 0.6)).answer == "cannot tell"
+
+
 def test_without_a_tree_ensemble_it_is_compared_with_what_there_is_and_says_so():
     """The missing comparison is named."""
     found = verdict(LOGISTIC, evidence("vote", "ensemble", 0.92))

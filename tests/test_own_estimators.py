@@ -54,6 +54,20 @@ class Table(Centroids):
     def predict_proba(self, X):
         return super().predict_proba(self.numbers(X))
 
+class NotANumber(Centroids):
+    def predict_proba(self, X):
+        return super().predict_proba(X) * np.nan
+
+class OneColumn(Centroids):
+    def predict_proba(self, X):
+        return super().predict_proba(X)[:, 1]
+    def predict(self, X):
+        return self.classes_[super().predict_proba(X).argmax(axis=1)]
+
+class Scores(Centroids):
+    def predict_proba(self, X):
+        return super().predict_proba(X) * 7
+
 class Stubborn(Centroids):
     def fit(self, X, y):
         raise RuntimeError("I will not learn this")
@@ -149,6 +163,23 @@ def test_an_own_estimator_keeps_the_contract(folder, name, preprocess, tmp_path)
     np.testing.assert_allclose(alone, said[:20], rtol=1e-9)
     strange = loaded.predict_proba([queries[0] | dict.fromkeys(data.categorical, "never seen"), {}])
     np.testing.assert_allclose(strange.sum(axis=1), 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("NotANumber", "60 of 60 of its predictions are not finite"),
+        ("OneColumn", r"predictions of shape \(60,\), not \(60, 2\): one for each row and class"),
+        ("Scores", "no probabilities .*calibrate it"),
+    ],
+)
+def test_what_says_no_predictions_fails_in_training(folder, name, said, tmp_path):
+    """It has its reason there, and does not take down what compares, votes or simulates with the others."""
+    candidate = candidate_in("mine", [described(folder, name)])
+    data = datasets.load("breast_cancer", max_train_rows=120, max_test_rows=50, folds=2)
+    (tmp_path / "out").mkdir()
+    with pytest.raises(training.TrainingError, match=f"its out-of-fold predictions failed: ValueError: .*{said}"):
+        training.fit(candidate, data, folder=tmp_path / "out", random_state=3, search_trials=1, meter=meter)
 
 
 def test_types_of_ones_own_are_loaded_only_where_the_study_names_them(folder, tmp_path):

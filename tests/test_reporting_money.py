@@ -114,6 +114,10 @@ def test_without_declared_economics_only_machines_are_shown_and_it_is_said():
     bare = {"dataset": "adult", "level": "", "declared": False, "capacity": {}, "public": [], "public_sample": None, "bought": ""}
     html = build_report(content([bare])).html
     assert "machines alone are priced" in html
+    assert "a million queries, idle and spare copies included" in html
+    # Nobody is paid for delay here: a column of dashes would say so once a candidate.
+    assert ">delay" not in html
+    assert ">upkeep" not in html
     assert "Where the verdict flips</h2>" not in html
 
 

@@ -133,6 +133,9 @@ def test_what_was_built_stands_beside_what_was_predicted(found):
     assert both["p50_measured"] == pytest.approx(3.3 * half)
     assert both["memory_predicted"] == pytest.approx(110)
     assert "predicted from the others alone" in reporting.reality_sentence(found)
+    assert "Of 2 built for real, the score was the same, the median latency was off by" in reporting.reality_sentence(found)
+    far = tuple({**row, "metric_predicted": row["metric_measured"] + 0.02} for row in (both, three))
+    assert "the score was off by at most 0.02, the median" in reporting.reality_sentence({**found, "reality": far})
     assert "-9\N{NO-BREAK SPACE}%" in reporting.reality_table(found)["p50 (ms)"][0]
     assert "nothing shows how far" in reporting.reality_sentence({**found, "reality": ()})
 

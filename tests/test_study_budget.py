@@ -311,3 +311,20 @@ def test_quick_has_time_for_every_candidate(tmp_path):
     everyone = replace(study, candidates=able)
     plan = plan_study(Workbench(tmp_path), everyone)
     assert expected_wall_seconds(plan, 2) < 15 * 60
+
+
+def test_a_small_table_is_expected_to_take_what_its_own_rows_take(tmp_path):
+    """Without a limit on rows a file of a hundred is not planned as one of thousands, and no sample as larger than its source."""
+    rows = "".join(f"{i % 97},{i % 89},{'yes' if i % 5 else 'no'}\n" for i in range(100))
+    (tmp_path / "mine.csv").write_text(f"a,b,late\n{rows}", encoding="utf-8")
+    text = 'datasets: [{file: mine.csv, target: late, test_share: 0.25}, adult]\nname: s\nquestion: "?"\ncandidates: [xgboost]\n'
+    text += 'prices: {as_of: "2026-03", source: a test, vcpu_hour_usd: 0.04, gib_hour_usd: 0.004}\n'
+    (tmp_path / "s.yaml").write_text(text, encoding="utf-8")
+    small, large = arms_of(read_study(str(tmp_path / "s.yaml")))
+    assert planning.expected_rows(small) == (75, 25)
+    assert sum(planning.expected_rows(large)) == datasets.size("adult")
+    few = replace(large, training=replace(large.training, max_train_rows=500, max_test_rows=10**9))
+    assert planning.expected_rows(few) == (500, planning.expected_rows(large)[1])
+    plan = plan_study(Workbench(tmp_path), read_study(str(tmp_path / "s.yaml")))
+    fits = {u.arm.dataset: plan.seconds[u.name] for step in plan.steps for u in step.units if u.kind == "train"}
+    assert 9 * fits["mine"] < fits["adult"]

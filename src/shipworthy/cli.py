@@ -48,7 +48,9 @@ def complain(sentence: object) -> None:
 
 @app.command()
 def run(
-    study: Annotated[str, typer.Argument(help="quick, full, or the path of a study file.")] = "quick",
+    study: Annotated[
+        str, typer.Argument(help="A built-in study (`shipworthy list studies`), or the path of a study file.")
+    ] = "quick",
     workers: Annotated[int, typer.Option(help="Notebooks that may train side by side; 0 = one a core, four at most.")] = 0,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start a new run folder even where the study has one.")] = False,
     within_minutes: Annotated[
@@ -142,7 +144,7 @@ def list_names(
     elif what == "candidates":
         from shipworthy import candidates
 
-        lines = [(name, f"{candidates.get(name).kind}: {candidates.get(name).summary}") for name in candidates.names()]
+        lines = [(name, candidates.sentence(name)) for name in candidates.names()]
     elif what == "notebooks":
         from shipworthy import notebooks
 

@@ -16,9 +16,9 @@ from functools import cache
 from typing import get_args
 
 from shipworthy.candidates.declared import declared
-from shipworthy.records import Candidate, InputError, Kind
+from shipworthy.records import Candidate, InputError, Kind, Task
 
-__all__ = ["bagged", "declared", "get", "names"]
+__all__ = ["bagged", "declared", "get", "names", "sentence"]
 
 
 @cache
@@ -75,6 +75,26 @@ def get(name: str) -> Candidate:
         hint = f"did you mean {near[0]}? " if near else ""
         raise InputError(f"there is no candidate {name!r}; {hint}choose from {', '.join(catalogue)}")
     return catalogue[name]
+
+
+def sentence(name: str) -> str:
+    """What a candidate is, what it can be asked for, and which members it brings: for ``shipworthy list candidates``.
+
+    Examples
+    --------
+    >>> sentence("soft_vote").partition("predict. ")[2]
+    'Of logistic_regression, random_forest and xgboost; of a number, of ridge, random_forest and xgboost.'
+    >>> sentence("naive_bayes").endswith("For classes only.")
+    True
+    """
+    candidate = get(name)
+    parts = [f"{candidate.kind}: {candidate.summary}"]
+    if candidate.members and not candidate.choosing and not candidate.bagged:
+        classes, numbers = (f"{', '.join(m[:-1])} and {m[-1]}" for m in (candidate.members, candidate.regressors))
+        parts.append(f"Of {classes}; of a number, of {numbers}.")
+    if len(candidate.tasks) < len(get_args(Task)):
+        parts.append("For numbers only." if candidate.tasks == ("regression",) else "For classes only.")
+    return " ".join(parts)
 
 
 def bagged() -> frozenset[str]:

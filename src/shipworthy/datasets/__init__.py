@@ -24,7 +24,7 @@ from shipworthy.datasets.rows import Rows
 from shipworthy.datasets.splits import fixed_split, random_split, time_split
 from shipworthy.records import DataFile, Dataset, InputError, Split, Task, digest
 
-__all__ = ["describe", "fingerprint", "load", "names", "summary", "task"]
+__all__ = ["describe", "fingerprint", "load", "names", "size", "summary", "task"]
 
 
 @cache
@@ -65,6 +65,22 @@ def task(name: str | DataFile) -> Task:
     """
     chosen: Task = _rows(name, _stamp(name)).task if isinstance(name, DataFile) else _module(name).TASK
     return chosen
+
+
+def size(name: str | DataFile) -> int:
+    """How many rows a data set has; reads none, but those of somebody's own file.
+
+    Raises
+    ------
+    InputError
+        If there is no such data set; names those that exist.
+
+    Examples
+    --------
+    >>> size("breast_cancer")
+    569
+    """
+    return len(_rows(name, _stamp(name)).y) if isinstance(name, DataFile) else int(_module(name).N_ROWS)
 
 
 def summary(name: str | DataFile) -> str:
@@ -170,7 +186,10 @@ def load(name: str | DataFile, *, seed: int = 0, max_train_rows: int = 0, max_te
         if value < least:
             raise InputError(f"{field} must be at least {least}, not {value}")
     rows = _rows(name, _stamp(name))
-    split = _split(rows, seed=seed, max_train_rows=max_train_rows, max_test_rows=max_test_rows, folds=folds)
+    try:
+        split = _split(rows, seed=seed, max_train_rows=max_train_rows, max_test_rows=max_test_rows, folds=folds)
+    except InputError as error:
+        raise (InputError(f"{name.file}: {error}") if isinstance(name, DataFile) else error) from None
     kept = np.sort(np.concatenate([split.train, split.test]))
     y = rows.y[kept]
     y.flags.writeable = False

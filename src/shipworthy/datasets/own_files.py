@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shipworthy.datasets.plain_tables import PlainTable, read_table
+from shipworthy.datasets.plain_tables import LONGEST_NAME, PlainTable, read_table
 from shipworthy.datasets.rows import Rows, identical_rows
 from shipworthy.records import DataFile, InputError, Roles, Task
 
@@ -44,7 +44,7 @@ def read_own_file(source: DataFile) -> Rows:
         In one sentence that names file, line or column, and remedy.
     """
     path = Path(source.file)
-    table = read_table(path, text=source.text, secret=source.personal, max_rows=source.max_rows)
+    table = read_table(path, text=source.text, secret=source.personal, missing=source.missing, max_rows=source.max_rows)
     _check_columns(source, table)
     guesses = list(table.guesses)
     kept = table.frame[source.target].notna().to_numpy()
@@ -128,6 +128,10 @@ def _target(path: Path, column: pd.Series[Any], source: DataFile) -> tuple[NDArr
         )
     ordered = sorted(values)
     classes = tuple(f"{v:g}" if numeric else str(v) for v in ordered)
+    if (longest := max(map(len, classes))) > LONGEST_NAME:
+        raise InputError(
+            f"{path}: a class of {name!r} has {longest:,} characters, more than {LONGEST_NAME}; give it a short name"
+        )
     y = column.map({v: k for k, v in enumerate(ordered)}).to_numpy(np.int64)
     rare = int(np.bincount(y).argmin())
     if np.bincount(y)[rare] < 10:

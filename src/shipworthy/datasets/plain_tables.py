@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from shipworthy.datasets.written_numbers import read_numbers
 from shipworthy.records import InputError
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "?")
 """Cells of a CSV file that hold no value."""
 NEARLY_ALL = 0.9
 """A column of which so many values are numbers, but not all, is refused: the others are slips, and would make it text."""
+MIXED = 0.5
+"""A column of which more values than this share are numbers, but not nearly all, is read as text, and that is said."""
 DATE = re.compile(r"\d{4}-\d\d?-\d\d?([T ]\d\d?:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?")
 Kind = Literal["number", "text", "date"]
 
@@ -47,7 +50,9 @@ class PlainTable:
     guesses: tuple[str, ...]
 
 
-def read_table(path: Path, *, text: Sequence[str] = (), secret: Sequence[str] = (), max_rows: int = 0) -> PlainTable:
+def read_table(
+    path: Path, *, text: Sequence[str] = (), secret: Sequence[str] = (), missing: Sequence[str] = (), max_rows: int = 0
+) -> PlainTable:
     """Read a file.
 
     Parameters
@@ -58,6 +63,8 @@ def read_table(path: Path, *, text: Sequence[str] = (), secret: Sequence[str] = 
         Columns to be left as text.
     secret : sequence of str
         Columns of which no message may show a value.
+    missing : sequence of str
+        What a cell without a value may hold, beside :data:`MISSING`; of a Parquet file this alone.
     max_rows : int
         Of a file with more rows a sample of so many is drawn by chance, always the same; 0 means that all are read. A Parquet
         file is then read a piece at a time, so that its other rows are never in memory together.
@@ -77,15 +84,17 @@ def read_table(path: Path, *, text: Sequence[str] = (), secret: Sequence[str] = 
     if not path.is_file():
         raise InputError(f"{path}: no such file; check the path, which is relative to the study's folder")
     if path.suffix.lower() == ".parquet":
-        return _from_parquet(path, text, max_rows)
+        return _from_parquet(path, text, missing, max_rows)
     try:
         raw = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); check its permissions") from None
-    return _from_text(path, raw, text, secret, max_rows)
+    return _from_text(path, raw, text, secret, (*MISSING, *(m.strip() for m in missing)), max_rows)
 
 
-def _from_text(path: Path, raw: bytes, text: Sequence[str], secret: Sequence[str], max_rows: int) -> PlainTable:
+def _from_text(
+    path: Path, raw: bytes, text: Sequence[str], secret: Sequence[str], missing: Sequence[str], max_rows: int
+) -> PlainTable:
     import pandas as pd
 
     decoded = _decoded(path, raw)
@@ -94,17 +103,19 @@ def _from_text(path: Path, raw: bytes, text: Sequence[str], secret: Sequence[str
     columns: dict[str, Any] = {}
     kinds: dict[str, Kind] = {}
     marks: set[str] = set()
+    said: list[str] = []
     for place, name in enumerate(names):
         column = pd.Series([row[place].strip() for row in cells], dtype=object)
-        gone = column.isin(MISSING)
+        gone = column.isin(missing)
         marks |= set(column[gone].unique()) - {""}
         column = column.where(~gone)
-        columns[name], kinds[name] = _typed(path, name, column, lines, name in text, name in secret, separator == ";")
+        columns[name], kinds[name], how = _typed(path, name, column, lines, name in text, name in secret, separator == ";")
+        said += [how] if how else []
     guesses = [] if separator == "," else [f"{path.name} is read with {separator!r} between its cells."]
     guesses += _sampled(path, n_rows, len(cells))
     if marks:
         guesses.append(f"Cells that hold {', '.join(sorted(marks))} are read as missing.")
-    return PlainTable(pd.DataFrame(columns), kinds, tuple(guesses))
+    return PlainTable(pd.DataFrame(columns), kinds, (*guesses, *said))
 
 
 def _decoded(path: Path, raw: bytes) -> str:
@@ -213,16 +224,15 @@ def _checked_names(path: Path, names: list[str]) -> list[str]:
 
 def _typed(
     path: Path, name: str, column: pd.Series[Any], lines: list[int], as_text: bool, secret: bool, decimal_comma: bool
-) -> tuple[Any, Kind]:
-    """A column of text as what it holds."""
+) -> tuple[Any, Kind, str]:
+    """A column of text as what it holds; and, where somebody might have meant it otherwise, how it was read."""
     import pandas as pd
 
     held = column.dropna()
     written = pd.Series(held.unique(), dtype=object)
     if as_text or not len(written):
-        return _as_text(column), "text" if len(written) else "number"
-    shown = written.str.replace(",", ".", regex=False) if decimal_comma else written
-    numbers = pd.to_numeric(shown, errors="coerce").astype("float64")
+        return _as_text(column), "text" if len(written) else "number", ""
+    numbers, how = read_numbers(written, decimal_comma=decimal_comma)
     value_of = dict(zip(written, numbers, strict=True))
     values = column.map(value_of, na_action="ignore").astype("float64")
     if (endless := np.flatnonzero(np.isinf(values))).size:
@@ -231,16 +241,21 @@ def _typed(
     if not slips.size:
         # Codes such as 00123, and whole numbers that no float holds, would lose digits.
         if written.str.fullmatch(r"0\d+").any() or (numbers.abs() > 2**53).any():
-            return _as_text(column), "text"
+            return _as_text(column), "text", ""
         whole = not column.isna().any() and bool(written.str.fullmatch(r"[-+]?\d+").all())
-        return (values.astype("int64") if whole else values), "number"
+        how = f"{name} is read as numbers, {how} (if they are names, name the column under text)." if how else ""
+        return (values.astype("int64") if whole else values), "number", how
     if slips.size <= (1 - NEARLY_ALL) * len(held):
         what = "something else" if secret else repr(column.iloc[slips[0]])[:60]
         raise InputError(
             f"{path}, line {lines[slips[0]]}: column {name!r} holds numbers in {len(held) - slips.size:,} of {len(held):,} rows "
             f"and {what} here; mend it, leave it empty, or name the column under text"
         )
-    return _as_text(column), "date" if written.str.fullmatch(DATE).all() else "text"
+    if written.str.fullmatch(DATE).all():
+        return _as_text(column), "date", ""
+    n_numbers = len(held) - slips.size
+    mixed = f"{name} holds numbers in {n_numbers:,} of {len(held):,} rows and something else in the others: it is read as text."
+    return _as_text(column), "text", mixed if n_numbers > MIXED * len(held) else ""
 
 
 def _as_text(column: pd.Series[Any]) -> pd.Series[Any]:
@@ -267,7 +282,7 @@ def _drawn(path: Path, max_rows: int) -> tuple[pa.Table, NDArray[np.int64], int]
         return pa.Table.from_batches(pieces), chosen, n_rows
 
 
-def _from_parquet(path: Path, text: Sequence[str], max_rows: int) -> PlainTable:
+def _from_parquet(path: Path, text: Sequence[str], missing: Sequence[str], max_rows: int) -> PlainTable:
     import pandas as pd
     import pyarrow as pa
 
@@ -281,20 +296,23 @@ def _from_parquet(path: Path, text: Sequence[str], max_rows: int) -> PlainTable:
         raise InputError(f"{path}: has columns and no rows; give a file with rows")
     columns: dict[str, Any] = {}
     kinds: dict[str, Kind] = {}
+    marks = pd.to_numeric(pd.Series(missing, dtype=object), errors="coerce").dropna().to_list()
     for held in table.schema:
         kind = held.type.value_type if pa.types.is_dictionary(held.type) else held.type
         column = table.column(held.name).to_pandas()
         if pa.types.is_temporal(kind):
             columns[held.name], kinds[held.name] = _as_text(column.astype(str).where(column.notna())), "date"
         elif pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_boolean(kind) or held.name in text:
-            columns[held.name] = _as_text(column.astype(object).map(str, na_action="ignore"))
+            written = column.astype(object).map(str, na_action="ignore")
+            columns[held.name] = _as_text(written.where(~written.isin(missing)))
             kinds[held.name] = "text"
         elif pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind) or pa.types.is_null(kind):
             values = pd.to_numeric(column).astype("float64")
+            values = values.where(~values.isin(marks))
             if np.isinf(values).any():
                 row = int(places[np.flatnonzero(np.isinf(values))[0]]) + 1
                 raise InputError(f"{path}, row {row}: column {held.name!r} holds an infinity; mend it, or leave it out")
-            whole = pa.types.is_integer(kind) and not column.isna().any() and bool((values.abs() <= 2**53).all())
+            whole = pa.types.is_integer(kind) and not values.isna().any() and bool((values.abs() <= 2**53).all())
             columns[held.name], kinds[held.name] = (values.astype("int64") if whole else values), "number"
         else:
             raise InputError(f"{path}: column {held.name!r} is of type {kind}, which is neither number, text nor date; drop it")

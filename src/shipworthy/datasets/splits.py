@@ -62,9 +62,17 @@ def random_split(
     _, first, member_of = np.unique(group, return_index=True, return_inverse=True)
     if len(first) < 2:
         raise InputError("all rows belong to one group, which cannot be split into training and test rows; name another column")
+    if strata is not None and not declared:
+        n_classes = int(strata.max()) + 1
+        n_test_groups = int(np.ceil(test_share * len(first)))
+        if np.bincount(strata[first]).min() < 2 or min(n_test_groups, len(first) - n_test_groups) < n_classes:
+            raise InputError(
+                f"{len(strata):,} rows have {len(first):,} different sets of features, which are kept together: too few to hold "
+                "every class in training and test; give more rows or columns, or name a group"
+            )
     # Identical rows may differ in class; the first stands for them, which moves the shares by far less than a row in 100.
     stratify = None if strata is None or declared else strata[first]
-    n_test = max(1, round(test_share * len(first))) if declared or strata is None else test_share
+    n_test = min(max(1, round(test_share * len(first))), len(first) - 1) if declared or strata is None else test_share
     _, test_groups = train_test_split(np.arange(len(first)), test_size=n_test, stratify=stratify, random_state=seed)
     return fixed_split(
         strata,

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from shipworthy.experiments.own_ensembles import Declared, declared_in, fit_for_library
 from shipworthy.experiments.own_files import own_file
@@ -184,6 +184,34 @@ def check_metric(metric: str, task: Task, dataset: str) -> None:
         raise InputError(f"{metric!r} is no metric for {task}, the task of {dataset}; choose one of {', '.join(known)}")
 
 
+def check_wish(quantity: str, task: Task, dataset: str) -> None:
+    """Refuse a limit on, or a weight of, an accuracy that a task does not have: it could never be met.
+
+    Raises
+    ------
+    InputError
+        Naming the metrics that the task has.
+    """
+    from shipworthy.measurement import accuracy
+
+    if any(quantity in accuracy.metrics_for(other) for other in get_args(Task)):
+        check_metric(quantity, task, dataset)
+
+
+def wishes(study: Study, dataset: str) -> list[tuple[tuple[Any, ...], str]]:
+    """Each quantity that requirements and stakeholders speak of on a data set, and its place in the study."""
+    found: list[tuple[tuple[Any, ...], str]] = [
+        (("requirements", i, "quantity"), r.quantity) for i, r in enumerate(study.requirements) if r.judges(dataset)
+    ]
+    for i, somebody in enumerate(study.stakeholders):
+        worth = "weights" if somebody.weights else "usd_month_per_unit"
+        found += [(("stakeholders", i, worth, quantity), quantity) for quantity in somebody.worth]
+        found += [
+            (("stakeholders", i, "vetoes", k, "quantity"), v.quantity) for k, v in enumerate(somebody.vetoes) if v.judges(dataset)
+        ]
+    return found
+
+
 def sentence(error: ValidationError, where: str) -> str:
     """The first complaint of a pydantic error as one sentence that names the field and the remedy.
 
@@ -208,6 +236,7 @@ def sentence(error: ValidationError, where: str) -> str:
         "dataclass_type": f"must be a list of `field: value` lines{shown}",
         "too_short": "must not be empty",
         "string_too_short": "must not be empty",
+        "string_too_long": f"must have at most {first.get('ctx', {}).get('max_length')} characters{shown}; write it shorter",
         "missing": "is missing; add it",
         "extra_forbidden": "is not a field that exists; remove it or mend its name",
         "unexpected_keyword_argument": "is not a field that exists; remove it or mend its name",

@@ -52,6 +52,11 @@ class Evidence:
         """Mean out-of-fold score over the seeds; ``nan`` if there is none."""
         return float(np.mean(self.oof_scores)) if self.oof_scores else math.nan
 
+    @property
+    def test(self) -> float:
+        """Mean score on test rows over the seeds; ``nan`` if there is none."""
+        return float(np.mean(self.test_scores)) if self.test_scores else math.nan
+
     def would_ship(self, artefact: str) -> bool:
         """Whether an artefact of this fingerprint is one that would be shipped; nothing is held against what was not noted."""
         return not artefact or not self.artefacts or artefact in self.artefacts
@@ -69,6 +74,15 @@ def best_of(evidence: Sequence[Evidence], *, greater_is_better: bool) -> Evidenc
     """The best by mean out-of-fold score; of equals, the first by name."""
     scored = [e for e in evidence if not math.isnan(e.oof)]
     return min(scored, key=lambda e: (-e.oof if greater_is_better else e.oof, e.candidate), default=None)
+
+
+def best_on_test(evidence: Sequence[Evidence], beaten: Evidence, *, greater_is_better: bool) -> Evidence | None:
+    """The best on test rows of those that score better there than another candidate does; ``None`` where none does.
+
+    It was chosen on the rows that it is scored on, so its lead flatters it: a reason to doubt, not to decide.
+    """
+    better = [e for e in evidence if shortfall(e.test, beaten.test, greater_is_better=greater_is_better) > 0]
+    return min(better, key=lambda e: (-e.test if greater_is_better else e.test, e.candidate), default=None)
 
 
 def pooled(evidence: Evidence, quantity: str, scenario: str = "") -> Measurement | None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from shipworthy.feasibility.power import Needed
-from shipworthy.records import QUANTITIES, Comparison, Interval, RequirementVerdict, Study
+from shipworthy.records import QUANTITIES, Comparison, Interval, Kind, RequirementVerdict, Study
 
 Cost = Literal["latency", "memory"]
 COST_WORDS: dict[Cost, str] = {"latency": "p99 latency", "memory": "memory"}
@@ -27,6 +27,15 @@ def gain_sentence(c: Comparison, margin: float) -> str:
     text += f" {baseline} ({gain.low:+.4f} to {gain.high:+.4f}, {side} the smallest useful {margin:g})"
     costs = [words for words in (times(c.latency_ratio, "p99 latency"), times(c.memory_ratio, "memory")) if words]
     return text + (f", at {' and '.join(costs)}" if costs else "") + "."
+
+
+def rival_sentence(candidate: str, kind: Kind, its: float, score: float, metric: str) -> str:
+    """That a candidate which was not the best out of fold is better on test rows than an ensemble that would else ship."""
+    what = "single model" if kind == "single" else "tree ensemble"
+    return (
+        f"But {candidate}, a {what} that others beat out of fold, scores better than it on test rows ({its:.4f} against "
+        f"{score:.4f} {QUANTITIES[metric].label}): more folds, training rows or seeds would tell which baseline it has to beat."
+    )
 
 
 def dear_sentence(c: Comparison, cost: Cost, ratio: Interval, limit: float) -> str:

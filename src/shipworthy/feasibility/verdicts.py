@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Literal
 from shipworthy.feasibility import reasons
 from shipworthy.feasibility.changes import requirement_table, weighted_score
 from shipworthy.feasibility.equivalence import correlated_t
-from shipworthy.feasibility.evidence import Evidence, best_of, pooled
+from shipworthy.feasibility.evidence import Evidence, best_of, best_on_test, pooled
 from shipworthy.feasibility.power import Needed, Spread, power_of_gain, queries_to_tell, rows_or_seeds_needed
 from shipworthy.feasibility.requirements import MEMORY_REPEATS_TO
 from shipworthy.feasibility.statistics import family_confidence, gain_interval, ratio_interval, round_ratios
@@ -133,7 +133,10 @@ def judge(
         comparisons = tuple(w.comparison for w in weighed)
         requirements = tuple(r for r in table if r.candidate == ensemble.candidate)
         decided_by = reasons.deciding_words(len(ensemble.test_scores), bench.confidence, family, study) if comparisons else ""
-        answer, reason = _answer(ensemble, weighed, requirements, study, decided_by)
+        chosen = {b.candidate for _, b in baselines if b is not None}
+        others = [e for e in evidence if e.kind != "ensemble" and e.candidate not in chosen]
+        rival = best_on_test(others, ensemble, greater_is_better=greater_is_better)
+        answer, reason = _answer(ensemble, weighed, requirements, study, decided_by, rival)
         powers = [c.power for c in comparisons]
         verdicts.append(
             Verdict(
@@ -231,7 +234,12 @@ def _more_queries(challenger: Evidence, baseline: Evidence, cost: _Cost, ratio: 
 
 
 def _answer(
-    ensemble: Evidence, weighed: Sequence[_Weighed], requirements: Sequence[RequirementVerdict], study: Study, decided_by: str
+    ensemble: Evidence,
+    weighed: Sequence[_Weighed],
+    requirements: Sequence[RequirementVerdict],
+    study: Study,
+    decided_by: str,
+    rival: Evidence | None,
 ) -> tuple[Answer, str]:
     margin = study.smallest_useful_gain
     hard = [r for r in requirements if r.hard]
@@ -251,8 +259,11 @@ def _answer(
             enough = len(useful) == len(weighed)
             sentences.append("Its gain alone would be enough." if enough else "Its gain alone would not decide.")
     elif weighed and len(useful) == len(weighed) and affordable and not unsure:
-        answer = "ship"
+        # Baselines are chosen out of fold, where few rows may misjudge one; what then beats the ensemble is a doubt.
+        answer = "ship" if rival is None else "cannot tell"
         sentences += [reasons.gain_sentence(w.comparison, margin) for w in weighed]
+        if rival is not None:
+            sentences.append(reasons.rival_sentence(rival.candidate, rival.kind, rival.test, ensemble.test, study.metric))
         sentences.append(_kept(hard, study, weighed))
     else:
         answer = "cannot tell"

@@ -55,6 +55,8 @@ class DataFile:
         Columns that are no features: names, and whatever is known too late.
     text : tuple of str
         Columns to be read as text although they hold numbers, such as codes.
+    missing : tuple of str
+        Cells that hold no value, beside the empty ones and the usual marks: ``unknown``, ``-999``.
     test_share : float
         Share of the rows that is held out: the latest where there is a time, whole groups where there is a group.
     max_rows : int
@@ -74,6 +76,7 @@ class DataFile:
     cost: tuple[str, ...] = ()
     drop: tuple[str, ...] = ()
     text: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
     test_share: Annotated[float, Ge(0.05), Le(0.9)] = 0.3
     max_rows: Annotated[int, Ge(0)] = 1_000_000
 

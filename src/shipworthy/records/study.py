@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 import numpy as np
-from annotated_types import Ge, Gt, Le, Lt, MinLen
+from annotated_types import Ge, Gt, Le, Len, Lt, MaxLen, MinLen
 
 from shipworthy.records.candidates import OwnEstimator
 from shipworthy.records.data import DataFile
@@ -61,7 +61,7 @@ class Requirement:
     """
 
     __pydantic_config__ = FORBID_UNKNOWN
-    name: Annotated[str, MinLen(1)]
+    name: Annotated[str, Len(1, 200)]
     quantity: str
     statistic: Statistic = "mean"
     at_most: Annotated[float, Lt(math.inf)] | None = None
@@ -125,8 +125,8 @@ class Stakeholder:
     """
 
     __pydantic_config__ = FORBID_UNKNOWN
-    name: Annotated[str, MinLen(1)]
-    wants: str = ""
+    name: Annotated[str, Len(1, 200)]
+    wants: Annotated[str, MaxLen(2000)] = ""
     weights: dict[str, float] = field(default_factory=dict)
     usd_month_per_unit: dict[str, float] = field(default_factory=dict)
     vetoes: tuple[Requirement, ...] = ()
@@ -257,7 +257,7 @@ class Study:
 
     __pydantic_config__ = FORBID_UNKNOWN
     name: Annotated[str, MinLen(1)]
-    question: str
+    question: Annotated[str, Len(1, 2000)]
     datasets: Annotated[tuple[str, ...], MinLen(1)]
     candidates: Annotated[tuple[str, ...], MinLen(1)]
     seeds: Annotated[tuple[Annotated[int, Ge(0), Le(2**31 - 1)], ...], MinLen(1)] = (0,)

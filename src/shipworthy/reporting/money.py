@@ -28,6 +28,8 @@ PUBLIC = (
     *("error_cut_rank", "time_multiple_rank", "sentence"),
 )
 COLUMNS = (*MONEY, "usd_per_million")
+HELD_PRICE = "a million queries, idle and spare copies included"
+"""Not the price that a requirement or the comparison names: that one pays for busy time alone."""
 WINNERS = ("ensemble", "baseline", "cannot tell", "nothing meets the limit")
 FILL = {"ensemble": "#f2b48a", "baseline": "#9cc9e6", "cannot tell": "#dddddd", "nothing meets the limit": "#6b6b6b"}
 """Lighter than the inks of Okabe and Ito, so that borders and words stand out on them."""
@@ -320,10 +322,12 @@ def money_view(money: Sequence[Mapping[str, Any]], records: pd.DataFrame, drawn:
         ``places`` (a table and sentences each), ``maps``, ``public`` and ``declared``.
     """
     places, maps = [], []
-    for m in money:
+    tables = [money_table(records, m["dataset"], m["level"]) for m in money]
+    # Without economics nobody is paid for answers, and a column of dashes or zeros would say so six times.
+    columns = [q for q in COLUMNS if any(len(t) and (t[q].notna() & (t[q] != 0)).any() for t in tables)]
+    for m, table in zip(money, tables, strict=True):
         title = f"{m['dataset']} ({m['level']})" if m["level"] else str(m["dataset"])
-        table = money_table(records, m["dataset"], m["level"])
-        rows = [{"candidate": r["candidate"], "cells": [_amount(r, q) for q in COLUMNS]} for r in table.to_dict("records")]
+        rows = [{"candidate": r["candidate"], "cells": [_amount(r, q) for q in columns]} for r in table.to_dict("records")]
         how = [f"Capacity is {h}." for h in dict.fromkeys(m.get("capacity", {}).values())]
         how += [f"{name}: {h}." for name, h in m.get("answers", {}).items()]
         sentences = [" ".join(b["sentences"]) for b in m.get("break_even", ())]
@@ -354,8 +358,13 @@ def money_view(money: Sequence[Mapping[str, Any]], records: pd.DataFrame, drawn:
     if scatter is not None:
         public |= {"file": free_file(drawn, "among_public_ensembles.svg"), "finding": scatter.finding}
         drawn[public["file"]] = scatter.svg()
-    columns = [label(q) for q in COLUMNS]
-    return {"places": places, "maps": maps, "public": public, "declared": any(m["declared"] for m in money), "columns": columns}
+    return {
+        "places": places,
+        "maps": maps,
+        "public": public,
+        "declared": any(m["declared"] for m in money),
+        "columns": [HELD_PRICE if q == "usd_per_million" else label(q) for q in columns],
+    }
 
 
 def _amount(row: Mapping[Any, Any], quantity: str) -> dict[str, str]:

@@ -124,7 +124,7 @@ def build_report(content: ReportContent) -> Report:
     trusted = {"style": _template("report.css"), "svg": drawn}
     html = template_environment(autoescape=True).from_string(_template("report.html.j2")).render(**view, **trusted)
     markdown = template_environment(autoescape=False).from_string(_template("report.md.j2")).render(**view)
-    return Report(html, markdown, csv, drawn)
+    return Report(html, markdown, {name: tables.harmless(table) for name, table in csv.items()}, drawn)
 
 
 def verdict_cards(verdicts: Sequence[Verdict]) -> str:

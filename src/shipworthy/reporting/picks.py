@@ -26,6 +26,8 @@ STEPS = 100
 """Places of a slider."""
 TIED = "\N{NO-BREAK SPACE}"
 """Within a cell of a table, lines break where a thing ends."""
+ROUNDING = 1e-9
+"""Scores nearer than this, of numbers about 1, are the same but for the order in which they were added up."""
 FIGURES = {
     "frontier": simulation.ensemble_frontier,
     "members": simulation.diminishing_return,
@@ -239,10 +241,11 @@ def reality_sentence(found: Mapping[str, Any]) -> str:
         return "No ensemble of these members was built, so nothing shows how far the simulation is from reality."
     off = {k: [abs(r[f"{k}_predicted"] / r[f"{k}_measured"] - 1) for r in rows] for k in ("p50", "p99", "memory")}
     gaps = [abs(r["metric_predicted"] - r["metric_measured"]) for r in rows if math.isfinite(r["metric_predicted"])]
-    score_words = f"the score was off by at most {max(gaps):.1g}, " if gaps else ""
+    furthest = f"off by at most {max(gaps):.1g}" if gaps and max(gaps) > ROUNDING else "the same"
+    score_words = f"the score was {furthest}, the" if gaps else "the"
     middle = {k: percent(float(np.median(v))) for k, v in off.items()}
     return (
-        f"Of {len(rows)} built for real, {score_words}the median latency by {middle['p50']}, p99 by {middle['p99']} and the"
+        f"Of {len(rows)} built for real, {score_words} median latency was off by {middle['p50']}, p99 by {middle['p99']} and the"
         f" memory by {middle['memory']} (medians), each predicted from the others alone."
     )
 

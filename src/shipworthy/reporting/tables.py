@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from shipworthy.records import QUANTITIES, Interval, RequirementVerdict, Verdict
 from shipworthy.reporting.makeup import QUANTITIES_OF_MEMBERS
@@ -25,6 +25,8 @@ ACCURACIES = ("log_loss", "brier", "roc_auc", "average_precision", "accuracy", "
 TRAINING = ("fit_s", "fit_cpu_s", "fit_memory_mib")
 PLAIN = ("mean", "value", "estimate", "max")
 """Statistics that stand for a quantity without percentiles, the preferred first."""
+FORMULA = re.compile(r"[=@\t\r]|[+-](?![\d.][\w\s.,%:-]*$|inf$|$)")
+"""How a cell begins that a spreadsheet would compute; a number with its sign and unit is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,3 +239,22 @@ def requirement_frame(requirement_verdicts: Sequence[RequirementVerdict]) -> pd.
     import pandas as pd
 
     return pd.DataFrame([astuple(r) for r in requirement_verdicts], columns=list(RequirementVerdict.__slots__))
+
+
+def harmless(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with no text that a spreadsheet would take for a formula: such a one begins with an apostrophe.
+
+    Names of requirements and stakeholders are free text, and may come from somebody else's study (OWASP, CSV injection).
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> harmless(pd.DataFrame({"name": ["=1+1", "-2+cmd|' /C calc'!A0", "-0.5 ms", "fast"]}))["name"].tolist()
+    ["'=1+1", "'-2+cmd|' /C calc'!A0", '-0.5 ms', 'fast']
+    """
+
+    def told(value: Any) -> Any:
+        return f"'{value}" if isinstance(value, str) and FORMULA.match(value) else value
+
+    words = [c for c in table.columns if table[c].dtype.kind not in "iufb"]
+    return table.assign(**{c: table[c].map(told) for c in words}).rename(columns=told)

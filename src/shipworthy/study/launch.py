@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from shipworthy import notebooks
-from shipworthy.experiments.arms import arms_of, check_candidate, check_metric
+from shipworthy.experiments.arms import arms_of, check_candidate, check_metric, check_wish, wishes
 from shipworthy.experiments.feasibility import assess
 from shipworthy.experiments.left_out import LEFT_OUT_FILE, left_out_sentences, read_left_out
 from shipworthy.experiments.stakeholders import hear_stakeholders, read_hearings, save_hearings
@@ -128,6 +128,8 @@ def _check_rows(study: Study, where: str) -> list[dict[str, Any]]:
             check_metric(study.metric, dataset.task, arm.dataset)
             for name in study.candidates:
                 check_candidate(name, dataset.task, arm.dataset, arm.declared)
+            for _, quantity in wishes(study, arm.dataset):
+                check_wish(quantity, dataset.task, arm.dataset)
         except InputError as error:
             raise InputError(f"{where}: {error}") from None
         if arm.dataset not in cards:

@@ -285,18 +285,29 @@ def plan_study(bench: Workbench, study: Study) -> Plan:
 def expected_seconds(unit: Unit) -> float:
     """What a unit should take on the machine that the figures above were measured on."""
     arm = unit.arm
-    rows = (arm.training.max_train_rows or 30_000) / 8000
-    small = arm.dataset == "breast_cancer"
+    n_train, n_test = expected_rows(arm)
+    # What is small costs what a fit costs at the least.
+    rows = max(0.2, n_train / 8000)
     if unit.kind == "train":
         tuned = arm.training.search_trials / 8 if unit.candidate.endswith("_tuned") else 1.0
-        return 0.1 + FIT_S.get(unit.candidate, 1.0) * tuned * (0.2 if small else rows) * (arm.training.folds + 1)
+        return 0.1 + FIT_S.get(unit.candidate, 1.0) * tuned * rows * (arm.training.folds + 1)
     if unit.kind == "assemble":
         return 0.6 + (0.2 + ASSEMBLE_S.get(unit.candidate, 0.0)) * rows
     if unit.kind == "accuracy":
-        return 0.05 if small else 0.3 * (arm.training.max_test_rows or 40_000) / 10_000
+        return max(0.05, 0.3 * n_test / 10_000)
     if unit.kind == "measure":
         return CHILD_S + (arm.measuring.queries / arm.measuring.rounds + ITEMISED_TWICE) * expected_query_ms(unit) / 1000
     return 0.5
+
+
+def expected_rows(arm: Arm) -> tuple[int, int]:
+    """About how many rows train and test: three in ten test in most data sets, and no sample is larger than what it is from."""
+    from shipworthy import datasets
+
+    share = arm.source.test_share if arm.source else 0.3
+    n = datasets.size(arm.rows)
+    train, test = round((1 - share) * n), round(share * n)
+    return min(train, arm.training.max_train_rows or train), min(test, arm.training.max_test_rows or test)
 
 
 def expected_query_ms(unit: Unit) -> float:

@@ -18,7 +18,7 @@ from typing import Any, get_args
 import yaml
 
 from shipworthy.experiments import own_estimators
-from shipworthy.experiments.arms import arms_of, check_candidate, check_metric, sentence
+from shipworthy.experiments.arms import arms_of, check_candidate, check_metric, check_wish, sentence, wishes
 from shipworthy.experiments.own_ensembles import Declared
 from shipworthy.experiments.own_files import LISTS, NAME, named
 from shipworthy.records import QUANTITIES, DataFile, InputError, OwnEstimator, Study, Task, digest
@@ -387,6 +387,8 @@ def _check_tasks(study: Study, check: Callable[[tuple[Any, ...], Callable[[], No
         for index, candidate in enumerate(study.candidates):
             if candidate not in {o.name for o in study.estimators}:
                 check(("candidates", index), partial(check_candidate, candidate, task, name, Declared.of(study)))
+        for place, quantity in wishes(study, name):
+            check(place, partial(check_wish, quantity, task, name))
 
 
 def _check_common(tasks: tuple[Task, ...]) -> None:

@@ -27,6 +27,8 @@ REHEARSED = 100
 
 INNER_FOLDS = 3
 """Folds, at most, in which a search compares settings."""
+ROUNDING = 1e-4
+"""What single precision may leave of a sum of probabilities."""
 
 
 class Meter(Protocol):
@@ -169,15 +171,27 @@ def predict(estimator: Estimator, dataset: Dataset, positions: Ints) -> Floats:
     Raises
     ------
     ValueError
-        If the estimator does not know every class of the data set.
+        If the estimator does not know every class of the data set, or says what is no prediction: not one for each row and
+        class, not finite, or no probabilities. One that did would fail later, in what compares it with the others.
     """
     X = dataset.X.iloc[positions]
     if dataset.task == "regression":
-        return np.asarray(estimator.predict(X), dtype=np.float64).reshape(-1, 1)
+        return _checked(np.asarray(estimator.predict(X), dtype=np.float64).reshape(-1, 1), (len(X), 1))
     known = [int(c) for c in estimator.classes_]
     if known != list(range(len(dataset.classes))):
         raise ValueError(f"it met only the classes {known} of {len(dataset.classes)}; give it more rows")
-    return np.asarray(estimator.predict_proba(X), dtype=np.float64)
+    said = _checked(np.asarray(estimator.predict_proba(X), dtype=np.float64), (len(X), len(known)))
+    if len(said) and (said.min() < -ROUNDING or said.max() > 1 + ROUNDING or np.abs(said.sum(axis=1) - 1).max() > ROUNDING):
+        raise ValueError("what predict_proba gives are no probabilities (0 to 1, together 1 in each row); calibrate it")
+    return said
+
+
+def _checked(said: Floats, shape: tuple[int, int]) -> Floats:
+    if said.shape != shape:
+        raise ValueError(f"it gives predictions of shape {said.shape}, not {shape}: one for each row and class")
+    if bad := int((~np.isfinite(said)).any(axis=1).sum()):
+        raise ValueError(f"{bad:,} of {len(said):,} of its predictions are not finite")
+    return said
 
 
 def _with_inner_folds(template: Estimator, dataset: Dataset, places: Ints) -> tuple[Estimator, str]:
