@@ -314,7 +314,7 @@ def test_days_are_never_parted_by_a_search_on_flights():
     days = (flights["month"] * 100 + flights["day"]).to_numpy()[data.row_ids[train]]
     for held_out in (-1, *range(5)):
         places = np.flatnonzero(fold != held_out)
-        parted, _ = fitting._with_inner_folds(search, data, places)
+        parted, _ = fitting.with_inner_folds(search, data, places)
         assert isinstance(parted.cv, PredefinedSplit)
         for learn, judge in parted.cv.split():
             assert not set(days[places][learn]) & set(days[places][judge])
@@ -334,7 +334,7 @@ def test_a_larger_single_stops_by_training_rows_that_belong_to_nobody_else(datas
     assert shipped[-1].get_booster().num_boosted_rounds() == best
     assert "early_stopping_rounds" not in {k for k, v in shipped[-1].get_params().items() if v is not None}
     # By hand: the fold of the data set with the fewest rows that is one inner fold, as XGBoost itself stops on it.
-    search, _ = fitting._with_inner_folds(
+    search, _ = fitting.with_inner_folds(
         candidate.build(Ingredients(data.task, data.numeric, data.categorical, 0)), data, np.arange(len(data.split.train))
     )
     X, y = data.X.iloc[data.split.train], data.y[data.split.train]
