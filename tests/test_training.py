@@ -416,6 +416,19 @@ def test_a_trained_candidate_comes_back_as_it_was(trained, name, tmp_path):
     np.testing.assert_array_equal(one.predictions.test, said)
 
 
+def test_what_test_rows_belong_to_is_kept_where_it_is_known(trained, tmp_path):
+    """Predictions hold the split's clusters; without any, and in a folder of before they were kept, there are none."""
+    data, found = trained["breast_cancer"]
+    one = found["logistic_regression"]
+    assert data.split.cluster is not None
+    np.testing.assert_array_equal(one.predictions.test_cluster, data.split.cluster)
+    unknown = replace(one, artefact=str(tmp_path / training.ARTEFACT), predictions=replace(one.predictions, test_cluster=None))
+    training.save(unknown, tmp_path)
+    with np.load(tmp_path / "predictions.npz") as arrays:
+        assert sorted(arrays) == ["oof", "oof_rows", "oof_y", "test", "test_rows", "test_y"]
+    assert training.load(tmp_path).predictions.test_cluster is None
+
+
 def test_the_same_inputs_give_the_same_files(tmp_path):
     """Predictions and facts of two trainings are the same bytes, whatever the time and the folder."""
     data = datasets.load("breast_cancer", **SAMPLES["breast_cancer"])

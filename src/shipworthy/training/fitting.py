@@ -156,6 +156,7 @@ def predictions(dataset: Dataset, oof: Floats, test: Floats) -> Predictions:
         test_rows=dataset.row_ids[dataset.split.test],
         test_y=dataset.y[dataset.split.test],
         test=test,
+        test_cluster=dataset.split.cluster,
     )
 
 
