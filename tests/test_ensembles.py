@@ -245,16 +245,21 @@ def test_a_stack_of_two_layers_equals_scikit_learns_fitted_whole(built, dataset)
     np.testing.assert_array_equal(here.say(alone, test), here.trained("two_layer_stack").predictions.test)
 
 
-def test_the_second_layer_says_nothing_of_rows_that_it_learnt_from(built):
-    """Its out-of-fold predictions come from a second layer that was fitted on the other folds' wider rows."""
+def test_neither_layer_says_anything_of_rows_that_it_learnt_from(built):
+    """Out-of-fold predictions come from a second layer without the fold, told by first layers without it and the row's own."""
     here = built("diamonds")
     ours, fold = here.template("two_layer_stack"), here.data.split.fold
     X, y = here.rows("train")
-    wider = ours.extend(X, [here.trained(m).predictions.oof for m, _ in ours.estimators])
-    assert [c for c in wider.columns if c not in X.columns] == list(ours.says)
+    said = [here.trained(m).predictions.oof for m, _ in ours.estimators]
+    assert [c for c in ours.extend(X, said).columns if c not in X.columns] == list(ours.says)
     for k in range(3):
-        other = clone(ours.final_estimator).fit(wider[fold != k], y[fold != k])
-        expected = other.predict(wider[fold == k])
+        told = [np.copy(p) for p in said]
+        for other in {0, 1, 2} - {k}:
+            seen, rows = (fold != k) & (fold != other), fold == other
+            for column, (_, model) in zip(told, ours.estimators, strict=True):
+                column[rows, 0] = clone(model).fit(X[seen], y[seen]).predict(X[rows])
+        second = clone(ours.final_estimator).fit(ours.extend(X, told)[fold != k], y[fold != k])
+        expected = second.predict(ours.extend(X, said)[fold == k])
         np.testing.assert_allclose(here.trained("two_layer_stack").predictions.oof[fold == k, 0], expected, rtol=1e-12)
     with pytest.raises(ValueError, match="says 1 numbers of a row, not the 3 it was built for"):
         ours.extend(X, [y])

@@ -661,6 +661,20 @@ def test_candidates_are_scored_on_the_same_resamples(judged):
     assert np.corrcoef(resampled["xgboost"], resampled["random_forest"])[0, 1] > 0.3
 
 
+def test_what_the_seeds_of_a_study_share_is_read_from_their_predictions(tmp_path):
+    """Of 569 rows each seed tests some and learns from 120: it shares as many of them as sets drawn by chance do."""
+    bench, study = bench_in(tmp_path), study_of(candidates=("prior",), seeds=(0, 1, 2), training=TrainingPlan(max_train_rows=120))
+    arms = arms_of(study)
+    for arm in arms:
+        experiments.compare_accuracy(bench, arm, study.candidates)
+    found = experiments.feasibility._gather(bench, study, arms).overlap
+    data = [bench.dataset(arm) for arm in arms]
+    tests = [set(d.row_ids[d.split.test].tolist()) for d in data]
+    assert found.test == pytest.approx(np.mean([len(a & b) / len(a) for a in tests for b in tests if a is not b]), abs=0.01)
+    assert found.train == pytest.approx(120 / 569, abs=0.08)
+    assert experiments.feasibility._gather(bench, replace(study, seeds=(0,)), arms[:1]).overlap is None
+
+
 def test_members_agree_with_themselves(judged):
     """The correlations of members are Spearman's, symmetric, and 1 on the diagonal."""
     bench, study, _ = judged

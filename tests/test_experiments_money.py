@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -55,3 +57,18 @@ def test_a_regression_is_counted_by_its_absolute_error():
     assert found.outcomes == ("absolute error",)
     assert found.shares.tolist() == [2.0]
     assert set(np.unique(found.resampled)) == {1.0, 2.0, 3.0}
+
+
+@pytest.mark.parametrize("classes", [("no", "yes"), ("x", "y", "z"), ()])
+def test_test_rows_that_belong_together_are_drawn_together(classes):
+    """Ten days of 16 flights that are all late or none: money is as unsure as ten rows make it, four times what 160 would."""
+    y = np.repeat(np.arange(10) % 2, 16)
+    p = {2: np.zeros(160), 3: np.tile([1.0, 0, 0], (160, 1)), 0: np.zeros((160, 1))}[len(classes)]
+    alone = said(p, y)
+    days = replace(alone, test_cluster=np.repeat(np.arange(10), 16))
+    spread = [
+        answers_of({"a": each}, classes, Economics(threshold="half"), np.random.default_rng(0))["a"] for each in (alone, days)
+    ]
+    one, other = (each.resampled[:, 0].std() for each in spread)
+    assert other == pytest.approx(np.sqrt(0.25 / 10), rel=0.08)
+    assert other / one == pytest.approx(4, rel=0.1)

@@ -20,6 +20,7 @@ from shipworthy.feasibility import (
     expected_terms,
     make_case,
     money_of,
+    resample_means,
     resample_shares,
 )
 from shipworthy.feasibility.breakeven import pays_at
@@ -190,6 +191,34 @@ def test_resampled_shares_are_the_bootstrap_of_rows():
     assert one.std() == pytest.approx(math.sqrt(p * (1 - p) / 400), rel=0.03)
     d = (a == 0).astype(float) - (b == 0)
     assert (one - other).std() == pytest.approx(d.std() / 20, rel=0.03)
+
+
+@pytest.mark.parametrize("size", [1, 4, 9])
+def test_clusters_of_identical_rows_widen_what_is_resampled_by_the_root_of_their_size(size):
+    """Of 400 things said ``size`` times each, a share has the spread of 400 rows, as have a mean and a paired difference."""
+    rng = np.random.default_rng(3)
+    a = rng.integers(0, 2, 400)
+    b = np.where(rng.random(400) < 0.1, 1 - a, a)
+    rows = rng.permutation(np.repeat(np.arange(400), size))
+    cluster = 7 * rows + 3  # any number names a cluster
+    codes = [a[rows], b[rows]]
+    one, other = (r[:, 0] for r in resample_shares(codes, 2, 4000, np.random.default_rng(4), cluster))
+    p, d = (a == 0).mean(), (a == 0).astype(float) - (b == 0)
+    alone = resample_shares(codes, 2, 4000, np.random.default_rng(4))[0][:, 0].std()
+    assert one.std() == pytest.approx(math.sqrt(p * (1 - p) / 400), rel=0.05)
+    assert one.std() / alone == pytest.approx(math.sqrt(size), rel=0.05)
+    assert (one - other).std() == pytest.approx(d.std() / 20, rel=0.05)
+    means = resample_means([c.astype(float) for c in codes], 4000, np.random.default_rng(4), cluster)
+    assert means[0][:, 0] == pytest.approx(1 - one)
+    assert [m.shape for m in means] == [(4000, 1)] * 2
+
+
+def test_a_resample_of_unlike_clusters_is_a_mean_over_its_rows():
+    """Of a cluster of three rows and one of one, drawn twice: by hand, the share is 0, 3/4 or 1."""
+    shares = resample_shares([np.array([0, 0, 0, 1])], 2, 400, np.random.default_rng(0), np.array([5, 5, 5, 9]))[0]
+    found, counts = np.unique(shares[:, 0], return_counts=True)
+    assert found.tolist() == [0, 0.75, 1]
+    assert counts / 400 == pytest.approx([0.25, 0.5, 0.25], abs=0.08)
 
 
 @settings(max_examples=50, deadline=None)

@@ -10,6 +10,7 @@ from scipy import stats
 
 from shipworthy.feasibility import (
     Evidence,
+    Overlap,
     Spread,
     corrected_resampled_t,
     correlated_t,
@@ -20,6 +21,7 @@ from shipworthy.feasibility import (
     paired_gain,
     power_of_gain,
 )
+from shipworthy.feasibility.seeds import SeedError
 from shipworthy.records import Prices, Study
 
 ROWS, RESAMPLES, MARGIN = 300, 1000, 0.01
@@ -150,11 +152,11 @@ def test_paired_bootstrap_covers_a_planted_gain_as_often_as_it_says():
     assert 930 <= held <= 970
 
 
-def test_nadeau_and_bengio_cover_a_planted_gain_at_least_as_often_as_they_say():
+def test_nadeau_and_bengio_cover_a_planted_gain_as_often_as_they_say():
     """Real learners on real overlapping splits: the training mean against nothing, whose true gain in squared error is known.
 
     For targets of mean ``mu`` and variance 1 the gain of predicting the mean of ``n`` training rows over predicting 0 is
-    ``mu**2 - 1/n``. Each of 1,000 data sets of 125 rows is split ten times into 100 and 25. At least 930 intervals hold it.
+    ``mu**2 - 1/n``. Each of 1,000 data sets of 125 rows is split ten times into 100 and 25; 930 to 980 intervals hold it.
     """
     rng, n, n_test, seeds, mu = np.random.default_rng(9), 125, 25, 10, 0.5
     truth = mu**2 - 1 / (n - n_test)
@@ -176,7 +178,20 @@ def test_nadeau_and_bengio_cover_a_planted_gain_at_least_as_often_as_they_say():
         )
         assert interval.how.startswith("corrected resampled t over 10 seeds")
         held += interval.low <= truth <= interval.high
-    assert held >= 930
+    assert 930 <= held <= 980
+
+
+@pytest.mark.parametrize("training", [0.0, 1.0], ids=["rows alone", "rows and training"])
+@pytest.mark.parametrize("seeds", [3, 10])
+@pytest.mark.parametrize("shared", [0.0, 1.0], ids=["own test rows", "the same test rows"])
+def test_several_seeds_cover_as_often_as_they_say(seeds, training, shared):
+    """Be chance in each seed's own test rows, in the same for all, or in training: 93 to 98 % hold 0, up to 99 of three."""
+    rng, times, error = np.random.default_rng(11), 3000, 0.01
+    rows = rng.normal(0, error, (times, 1 if shared else seeds))
+    gains = rows + training * rng.normal(0, error, (times, seeds))
+    found = [SeedError.of(each, error, 1.25, Overlap(shared, 0.1)) for each in gains]
+    held = sum(abs(each.mean()) <= f.half_width(0.95) for each, f in zip(gains, found, strict=True))
+    assert 0.93 * times <= held <= (0.99 if seeds == 3 else 0.98) * times
 
 
 def test_the_corrected_t_alone_covers_under_the_correlation_that_it_assumes():

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from shipworthy.feasibility import corrected_resampled_t, gain_interval, paired_gain, ratio_interval
+from shipworthy.feasibility import Overlap, corrected_resampled_t, gain_interval, overlap_of, paired_gain, ratio_interval
+from shipworthy.feasibility.seeds import SeedError
 from shipworthy.records import Conditions, Measurement
 
 HERE = Conditions("m", "v", 1, "single_stream", 1, 0, 30, "off", "lean", "0", 0.1)
@@ -122,9 +123,33 @@ def test_seeds_that_agree_do_not_hide_the_chance_in_shared_test_rows():
     rng = np.random.default_rng(0)
     wide = [rng.normal(0.01, 0.01, 400) for _ in range(3)]
     zero = [np.zeros(400)] * 3
-    gain = gain_interval(wide, zero, (0.01,) * 3, (0.0,) * 3, greater_is_better=True, test_share=0.25, confidence=0.95)
+    rows = {"greater_is_better": True, "test_share": 0.25, "confidence": 0.95, "overlap": Overlap(1.0, 0.8)}
+    gain = gain_interval(wide, zero, (0.01,) * 3, (0.0,) * 3, **rows)
     assert gain.low == pytest.approx(0.01 - 1.96 * 0.01, abs=0.003)
-    assert "paired bootstrap" in gain.how
+    assert "the chance in the 100% of their test rows that they share, by a paired bootstrap" in gain.how
+    apart = gain_interval(wide, zero, (0.01,) * 3, (0.0,) * 3, **rows | {"overlap": Overlap(0.0, 0.8)})
+    assert (apart.low, apart.high) == pytest.approx((0.01, 0.01))
+
+
+def test_what_seeds_share_sets_the_error_of_their_mean():
+    """By hand, of gains 1, 2, 3 (variance 1) and a bootstrap's error of .5: nothing, a fifth, and all test rows in common."""
+    gains, t2, z = np.array([1.0, 2.0, 3.0]), stats.t.ppf(0.975, 2), stats.norm.ppf(0.975)
+    alone, some, all_of_them = (SeedError.of(gains, 0.5, 0.25, Overlap(o, 0.8)) for o in (0.0, 0.2, 1.0))
+    assert float(alone.half_width(0.95)) == pytest.approx(t2 * math.sqrt(1 / 3))
+    between = 1 / 3 + 0.25 * (1 - 0.8 * 0.25)
+    assert float(some.half_width(0.95)) == pytest.approx(math.sqrt(t2**2 * between + z**2 * 0.2 * 0.25))
+    assert (all_of_them.between, all_of_them.shared) == pytest.approx((1 / 3 + 0.25, 0.25))
+    assert all_of_them.error == pytest.approx(math.sqrt(1 / 3 + 0.5))
+    assert Overlap(1.0, 0.1).odds(0.25) == pytest.approx(1 / 9)
+
+
+def test_what_seeds_have_in_common_is_counted_over_their_pairs():
+    """Of three seeds two test the same day, and each half of another's training rows; one seed has all in common with itself."""
+    tested = [np.array([7, 7, 8]), np.array([7, 9, 9]), np.array([1, 2, 3])]
+    trained = [np.array([0, 1]), np.array([1, 2]), np.array([2, 0])]
+    found = overlap_of(tested, trained)
+    assert (found.test, found.train) == pytest.approx(((2 / 3 + 1 / 3) / 6, 0.5))
+    assert overlap_of(tested[:1], trained[:1]) == Overlap(1.0, 1.0)
 
 
 def test_unequal_seeds_are_refused():

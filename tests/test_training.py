@@ -314,7 +314,7 @@ def test_days_are_never_parted_by_a_search_on_flights():
     days = (flights["month"] * 100 + flights["day"]).to_numpy()[data.row_ids[train]]
     for held_out in (-1, *range(5)):
         places = np.flatnonzero(fold != held_out)
-        parted, _ = fitting._with_inner_folds(search, data, places)
+        parted, _ = fitting.with_inner_folds(search, data, places)
         assert isinstance(parted.cv, PredefinedSplit)
         for learn, judge in parted.cv.split():
             assert not set(days[places][learn]) & set(days[places][judge])
@@ -334,7 +334,7 @@ def test_a_larger_single_stops_by_training_rows_that_belong_to_nobody_else(datas
     assert shipped[-1].get_booster().num_boosted_rounds() == best
     assert "early_stopping_rounds" not in {k for k, v in shipped[-1].get_params().items() if v is not None}
     # By hand: the fold of the data set with the fewest rows that is one inner fold, as XGBoost itself stops on it.
-    search, _ = fitting._with_inner_folds(
+    search, _ = fitting.with_inner_folds(
         candidate.build(Ingredients(data.task, data.numeric, data.categorical, 0)), data, np.arange(len(data.split.train))
     )
     X, y = data.X.iloc[data.split.train], data.y[data.split.train]
@@ -414,6 +414,19 @@ def test_a_trained_candidate_comes_back_as_it_was(trained, name, tmp_path):
     assert Path(two.artefact) == tmp_path / "after" / training.ARTEFACT
     said = artefacts.load(Path(two.artefact)).predict_proba(rows(data, "test")[0])
     np.testing.assert_array_equal(one.predictions.test, said)
+
+
+def test_what_test_rows_belong_to_is_kept_where_it_is_known(trained, tmp_path):
+    """Predictions hold the split's clusters; without any, and in a folder of before they were kept, there are none."""
+    data, found = trained["breast_cancer"]
+    one = found["logistic_regression"]
+    assert data.split.cluster is not None
+    np.testing.assert_array_equal(one.predictions.test_cluster, data.split.cluster)
+    unknown = replace(one, artefact=str(tmp_path / training.ARTEFACT), predictions=replace(one.predictions, test_cluster=None))
+    training.save(unknown, tmp_path)
+    with np.load(tmp_path / "predictions.npz") as arrays:
+        assert sorted(arrays) == ["oof", "oof_rows", "oof_y", "test", "test_rows", "test_y"]
+    assert training.load(tmp_path).predictions.test_cluster is None
 
 
 def test_the_same_inputs_give_the_same_files(tmp_path):

@@ -1,4 +1,4 @@
-"""Assemble ensembles of models from members that are already fitted; no member is ever trained twice.
+"""Assemble ensembles of models from members that are already fitted; no member that ships is ever trained twice.
 
 This experiment does *not* know how members are chosen: the catalogue names them, or another module of ours asks simulation.
 """

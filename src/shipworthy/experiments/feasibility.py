@@ -36,6 +36,7 @@ from shipworthy.records import (
     InputError,
     Measurement,
     MeasuringPlan,
+    Predictions,
     Record,
     Requirement,
     RequirementVerdict,
@@ -47,7 +48,7 @@ from shipworthy.records import (
 if TYPE_CHECKING:
     import pandas as pd
 
-    from shipworthy.feasibility import Evidence
+    from shipworthy.feasibility import Evidence, Overlap
 
 BIGGER_SINGLE = "xgboost_large"
 """The candidate that may grow as long as that helps: every ensemble is set beside it where it is in the study."""
@@ -150,6 +151,8 @@ class _Found:
     rows: list[dict[str, Any]]
     missing: list[str]
     test_share: float = math.nan
+    overlap: Overlap | None = None
+    """What the seeds have in common, where there are several."""
     without: tuple[str, ...] = ()
     """Candidates that the time budget had no room for."""
     arms: tuple[Arm, ...] = ()
@@ -191,13 +194,14 @@ def _judged_arms(bench: Workbench, study: Study, arms: Sequence[Arm]) -> tuple[l
 def _gather(bench: Workbench, study: Study, arms: Sequence[Arm]) -> _Found:
     """Evidence of every candidate that was trained and scored for each seed; what is missing of the others, in sentences."""
     from shipworthy import artefacts, training
-    from shipworthy.feasibility import Evidence
+    from shipworthy.feasibility import Evidence, overlap_of
 
     left_out = bench.left_out().units
     found = _Found([], [], [])
     arms, scored = _judged_arms(bench, study, arms)
     found.arms = tuple(arms)
     found.without = tuple(name for name in study.candidates if name not in scored)
+    rows_of: dict[int, Predictions] = {}
     for name in scored:
         candidate = arms[0].candidate(name)
         rows: list[dict[str, Any]] = []
@@ -208,7 +212,9 @@ def _gather(bench: Workbench, study: Study, arms: Sequence[Arm]) -> _Found:
                 found.missing.append(f"{name} was not trained on {arm.title}.")
                 continue
             placed = {"factor": arm.factor, "level": arm.level}
-            shipped.append(artefacts.fingerprint(Path(training.load(bench.part(fit)).artefact)))
+            trained = training.load(bench.part(fit))
+            rows_of[arm.seed] = trained.predictions
+            shipped.append(artefacts.fingerprint(Path(trained.artefact)))
             rows += [{**row, **placed} for row in bench.read(fit)]
             unit = accuracy_units(bench, arm, [name], study.metric, study.confidence)[0]
             if bench.done(unit):
@@ -241,6 +247,9 @@ def _gather(bench: Workbench, study: Study, arms: Sequence[Arm]) -> _Found:
                     tuple(shipped),
                 )
             )
+    if len(rows_of) > 1:
+        tested = [p.test_rows if p.test_cluster is None else p.test_cluster for p in rows_of.values()]
+        found.overlap = overlap_of(tested, [p.oof_rows for p in rows_of.values()])
     return found
 
 
@@ -383,6 +392,7 @@ def _judge_place(
         noise_floor=floor,
         rng=np.random.default_rng([study.seeds[0], 5]),
         elsewhere=elsewhere,
+        overlap=found.overlap,
     )
     judged.verdicts = [*(hold_back(bench, v, found.without, Declared.of(study)) for v in verdicts), *judged.verdicts]
     table = feasibility.requirement_table(dataset, evidence, study, level=level, elsewhere=elsewhere)
@@ -400,6 +410,7 @@ def _judge_place(
         noise_floor=noise.noise_floor(measured, 50),
         test_share=found.test_share,
         rng=np.random.default_rng([study.seeds[0], 6]),
+        overlap=found.overlap,
     )
     judged.picks.append({**chosen, "noise_floor": floor, "bigger_single": grown})
     return judged

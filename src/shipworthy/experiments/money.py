@@ -18,7 +18,19 @@ import numpy as np
 from shipworthy.experiments.arms import Arm, task_of
 from shipworthy.experiments.ensembles import models_in
 from shipworthy.experiments.workbench import Workbench, record_rows
-from shipworthy.records import QUANTITIES, Economics, Floats, Interval, Predictions, Prices, Record, Study, Verdict, expected
+from shipworthy.records import (
+    QUANTITIES,
+    Economics,
+    Floats,
+    Interval,
+    Ints,
+    Predictions,
+    Prices,
+    Record,
+    Study,
+    Verdict,
+    expected,
+)
 
 if TYPE_CHECKING:
     from shipworthy.feasibility import Answers, Case, Contender, Evidence, VerdictMap
@@ -61,7 +73,7 @@ def answers_of(
     Parameters
     ----------
     said : mapping of str to Predictions
-        By candidate, all of the same data set and split.
+        By candidate, all of the same data set and split. Test rows that belong together are drawn together.
     classes : sequence of str
         Names of the classes; with two, the second is the positive one. Empty for regression.
     economics : Economics
@@ -98,7 +110,7 @@ def answers_of(
             for answer, truth in zip(answers, (p.test_y, p.oof_y), strict=True)
         )
     k = len(outcomes)
-    resampled = feasibility.resample_shares(list(codes.values()), k, N_RESAMPLES, rng)
+    resampled = feasibility.resample_shares(list(codes.values()), k, N_RESAMPLES, rng, _together(said))
     return {
         name: Answers(
             outcomes=outcomes,
@@ -117,7 +129,7 @@ def _errors_of(said: Mapping[str, Predictions], rng: np.random.Generator) -> dic
     from shipworthy.feasibility import Answers
 
     errors = {name: np.abs(p.test[:, 0] - p.test_y) for name, p in said.items()}
-    resampled = feasibility.resample_means(list(errors.values()), N_RESAMPLES, rng)
+    resampled = feasibility.resample_means(list(errors.values()), N_RESAMPLES, rng, _together(said))
     return {
         name: Answers(
             outcomes=("absolute error",),
@@ -129,6 +141,11 @@ def _errors_of(said: Mapping[str, Predictions], rng: np.random.Generator) -> dic
         )
         for name, drawn in zip(errors, resampled, strict=True)
     }
+
+
+def _together(said: Mapping[str, Predictions]) -> Ints | None:
+    """What the test rows belong to: the same for all candidates, whose test rows are the same."""
+    return next(iter(said.values())).test_cluster
 
 
 def _classes(bench: Workbench, arm: Arm, said: Mapping[str, Predictions]) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from shipworthy.feasibility.picks import picks, price
 from shipworthy.feasibility.power import Spread, power_of_gain
 from shipworthy.feasibility.public import Bought, PublicPlace, bought_by_compute, place_among_public, public_ensembles, sample_of
 from shipworthy.feasibility.requirements import assess, check_requirement, queries_needed, times_off
+from shipworthy.feasibility.seeds import Overlap, overlap_of
 from shipworthy.feasibility.sizes import (
     THOUSANDTH,
     Enough,
@@ -66,6 +67,7 @@ __all__ = [
     "Enough",
     "Evidence",
     "Flip",
+    "Overlap",
     "Panel",
     "Place",
     "PublicPlace",
@@ -104,6 +106,7 @@ __all__ = [
     "money_of",
     "money_problems",
     "month",
+    "overlap_of",
     "paired_gain",
     "picks",
     "place_among_public",

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from shipworthy.feasibility.evidence import Evidence, pooled
+from shipworthy.feasibility.seeds import Overlap
 from shipworthy.feasibility.statistics import gain_interval, ratio_interval
 from shipworthy.records import QUANTITIES, Interval, Study
 
@@ -21,7 +22,14 @@ if TYPE_CHECKING:
 
 
 def bigger_single(
-    bigger: str, evidence: Sequence[Evidence], study: Study, *, noise_floor: float, test_share: float, rng: np.random.Generator
+    bigger: str,
+    evidence: Sequence[Evidence],
+    study: Study,
+    *,
+    noise_floor: float,
+    test_share: float,
+    rng: np.random.Generator,
+    overlap: Overlap | None = None,
 ) -> list[dict[str, Any]]:
     """What a bigger single model reaches of each ensemble's latency, and how it scores against it.
 
@@ -38,6 +46,8 @@ def bigger_single(
         ``n_test / n_train``, for several seeds.
     rng : numpy.random.Generator
         For the bootstrap of the latency ratios.
+    overlap : Overlap, optional
+        What several seeds have in common; left out, that of splits drawn anew from one set of rows.
 
     Returns
     -------
@@ -64,6 +74,7 @@ def bigger_single(
             greater_is_better=QUANTITIES[study.metric].greater_is_better,
             test_share=test_share,
             confidence=study.confidence,
+            overlap=overlap,
         )
         numbers = {"share": share.value, "share_low": share.low, "share_high": share.high}
         numbers |= {"gain": gain.value, "gain_low": gain.low, "gain_high": gain.high}

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 
 import numpy as np
 
-from shipworthy.feasibility.statistics import corrected_resampled_t, normal_quantile, row_error
+from shipworthy.feasibility.seeds import Overlap, SeedError
+from shipworthy.feasibility.statistics import normal_quantile, row_error
 from shipworthy.records import Floats, Interval
 
 HOPELESS = 1000
@@ -39,26 +40,34 @@ class Spread:
         Test rows of a seed; 0 where it is not known.
     test_share : float
         ``n_test / n_train``.
+    overlap : Overlap, optional
+        What several seeds have in common; left out, that of splits drawn anew from one set of rows.
     """
 
     gains: Floats
     row_error: float
     n_rows: int
     test_share: float
+    overlap: Overlap | None = None
 
     @classmethod
     def of(
-        cls, challenger: Sequence[Floats], baseline: Sequence[Floats], gains: Sequence[float], n_rows: int, test_share: float
+        cls,
+        challenger: Sequence[Floats],
+        baseline: Sequence[Floats],
+        gains: Sequence[float],
+        n_rows: int,
+        test_share: float,
+        overlap: Overlap | None = None,
     ) -> Spread:
         """The spread of a comparison, from both sides' scores on the same resamples, an array a seed."""
         errors = [row_error(c - b) for c, b in zip(challenger, baseline, strict=True)]
-        return cls(np.asarray(gains, dtype=np.float64), float(np.mean(errors)), n_rows, test_share)
+        return cls(np.asarray(gains, dtype=np.float64), float(np.mean(errors)), n_rows, test_share, overlap)
 
     @property
-    def seed_error(self) -> float:
-        """Standard error of the mean gain by the corrected resampled t; ``nan`` with one seed."""
-        k = self.gains.size
-        return math.sqrt((1 / k + self.test_share) * float(self.gains.var(ddof=1))) if k > 1 else math.nan
+    def over_seeds(self) -> SeedError:
+        """Squared standard errors of the mean gain over several seeds."""
+        return SeedError.of(self.gains, self.row_error, self.test_share, self.overlap or Overlap.of_resplits(self.test_share))
 
 
 def power_of_gain(spread: Spread, gain: float, margin: float, confidence: float) -> float:
@@ -76,9 +85,8 @@ def power_of_gain(spread: Spread, gain: float, margin: float, confidence: float)
     Returns
     -------
     float
-        One seed: ``Phi((gain - margin) / row_error - z)``. Several: the same with Student's t in place of ``z`` and the estimated
-        error in place of the known one (a non-central t), or the first where that is less, as the wider interval decides.
-        ``nan`` if the spread is not known.
+        One seed: ``Phi((gain - margin) / row_error - z)``. Several: the same over the estimates of the error between seeds that
+        there may be (a non-central t where they share no test rows). ``nan`` if the spread is not known.
 
     Examples
     --------
@@ -87,8 +95,9 @@ def power_of_gain(spread: Spread, gain: float, margin: float, confidence: float)
     >>> round(power_of_gain(Spread(np.array([0.01]), 0.001, 500, 0.25), 0.0128, 0.01, 0.95), 2)
     0.8
     """
-    by_rows = _by_rows(spread.row_error, gain - margin, confidence)
-    return by_rows if spread.gains.size < 2 else min(by_rows, _by_seeds(spread, gain - margin, confidence))
+    if math.isnan(spread.row_error) or spread.gains.size < 2:
+        return _by_rows(spread.row_error, gain - margin, confidence)
+    return _by_seeds(spread.over_seeds, gain - margin, confidence)
 
 
 def _by_rows(error: float, distance: float, confidence: float) -> float:
@@ -99,16 +108,15 @@ def _by_rows(error: float, distance: float, confidence: float) -> float:
     return NormalDist().cdf(distance / error - normal_quantile((1 + confidence) / 2))
 
 
-def _by_seeds(spread: Spread, distance: float, confidence: float) -> float:
-    """``P(Z + distance/error > t * sqrt(chi2/df))`` for standard normal ``Z``, summed over quantiles of the chi-squared."""
+def _by_seeds(found: SeedError, distance: float, confidence: float) -> float:
+    """``P(Z * error + distance > half)`` for standard normal ``Z``, over quantiles of the chi-squared that the spread follows."""
     from scipy.special import ndtr
-    from scipy.stats import chi2, t
+    from scipy.stats import chi2
 
-    error, df = spread.seed_error, spread.gains.size - 1
-    if error == 0:
+    if found.error == 0:
         return float(distance >= 0)
-    ratios = np.sqrt(chi2.ppf((np.arange(GRID) + 0.5) / GRID, df) / df)
-    return float(ndtr(distance / error - float(t.ppf((1 + confidence) / 2, df)) * ratios).mean())
+    ratios = np.sqrt(chi2.ppf((np.arange(GRID) + 0.5) / GRID, found.df) / found.df)
+    return float(ndtr((distance - found.half_width(confidence, ratios)) / found.error).mean())
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,27 +143,31 @@ def rows_or_seeds_needed(gain: Interval, spread: Spread, margin: float) -> Neede
     Returns
     -------
     Needed
-        Test rows where the chance in them set the near end, seeds where the spread between seeds did. The half-width shrinks
-        with the root of the number of rows; over ``k`` seeds it is ``t(k - 1) * sqrt(1/k + share) * s``, which never reaches 0.
+        Seeds where the spread between seeds makes most of the half-width, test rows where the chance in those that are shared
+        does. It shrinks with the root of the number of rows; over seeds, to what they share.
     """
     distance = abs(gain.value - margin)
     above = gain.value > margin
     half = gain.value - gain.low if above else gain.high - gain.value
     if (k := spread.gains.size) > 1:
-        seeds = corrected_resampled_t(spread.gains, spread.test_share, gain.confidence)
-        if math.isclose(half, seeds.value - seeds.low, rel_tol=1e-9):
-            return Needed("seeds", _more_seeds(half, distance, gain.confidence, spread.test_share, k), k)
+        by_seeds = replace(spread.over_seeds, shared=0.0)
+        if 2 * float(by_seeds.half_width(gain.confidence)) ** 2 > half**2:
+            return Needed("seeds", _more_seeds(spread, distance, gain.confidence), k)
     times = (half / distance) ** 2 if distance > 0 else math.inf
     rows = spread.n_rows
     return Needed("test rows", math.inf if times > HOPELESS else math.ceil(rows * (times - 1)) if rows else times, rows)
 
 
-def _more_seeds(half: float, distance: float, confidence: float, test_share: float, n_seeds: int) -> float:
+def _more_seeds(spread: Spread, distance: float, confidence: float) -> float:
     from scipy.stats import t
 
+    n_seeds, found = spread.gains.size, spread.over_seeds
     k = np.arange(n_seeds, MOST_SEEDS + 1)
-    widths = t.ppf((1 + confidence) / 2, k - 1) * np.sqrt(1 / k + test_share)
-    enough = k[half * widths / widths[0] <= distance] if len(k) else k
+    variance = float(spread.gains.var(ddof=1))
+    between = found.between + variance * (1 / k - 1 / n_seeds)
+    tail = (1 + confidence) / 2
+    halves = np.sqrt(t.ppf(tail, k - 1) ** 2 * between + normal_quantile(tail) ** 2 * found.shared)
+    enough = k[halves <= distance] if len(k) else k
     return float(max(int(enough[0]) - n_seeds, 1)) if len(enough) else math.inf
 
 

@@ -14,6 +14,7 @@ from statistics import NormalDist
 
 import numpy as np
 
+from shipworthy.feasibility.seeds import Overlap, SeedError
 from shipworthy.records import Conditions, Floats, Interval, Measurement
 
 TAIL = 10
@@ -191,12 +192,14 @@ def gain_interval(
     test_share: float,
     confidence: float,
     n_rows: int = 0,
+    overlap: Overlap | None = None,
 ) -> Interval:
     """Gain over all seeds, by the test that fits their number; ``how`` names the one that decided.
 
-    One seed: :func:`paired_gain`. Several: :func:`corrected_resampled_t`, whose ends are moved out to those of the mean of the
-    paired bootstrap intervals where these reach further. The spread between seeds alone would miss the chance in the test rows
-    wherever all seeds are tested on the same ones, as with a split by time. Moving ends out can only make it say less.
+    One seed: :func:`paired_gain`. Several: the spread between seeds, corrected for the rows that they share as far as they do,
+    and the bootstrap's error in as far as they share test rows (:mod:`~shipworthy.feasibility.seeds`). The spread alone would
+    miss the chance in test rows that all seeds are tested on, as with a split by time. Of re-splits whose bootstrap shows no
+    chance it is :func:`corrected_resampled_t`.
 
     Parameters
     ----------
@@ -210,6 +213,8 @@ def gain_interval(
     confidence : float
     n_rows : int
         Test rows of a seed, for ``how``.
+    overlap : Overlap, optional
+        What several seeds have in common; left out, that of splits drawn anew from one set of rows.
 
     Returns
     -------
@@ -231,13 +236,16 @@ def gain_interval(
     ]
     if len(single) == 1:
         return single[0]
-    seeds = corrected_resampled_t(np.array([g.value for g in single]), test_share, confidence)
-    low = float(np.mean([g.low for g in single]))
-    high = float(np.mean([g.high for g in single]))
-    if not (low < seeds.low or high > seeds.high):
-        return seeds
-    how = f"{seeds.how}, its ends moved out to the mean of the seeds' intervals by a {single[0].how}"
-    return Interval(seeds.value, min(low, seeds.low), max(high, seeds.high), confidence, how)
+    gains = np.array([g.value for g in single])
+    errors = [row_error(c - b) for c, b in zip(challenger_resampled, baseline_resampled, strict=True)]
+    known = [e for e in errors if not math.isnan(e)]
+    overlap = overlap or Overlap.of_resplits(test_share)
+    error = SeedError.of(gains, float(np.mean(known)) if known else math.nan, test_share, overlap)
+    half, value = float(error.half_width(confidence)), float(gains.mean())
+    how = f"corrected resampled t over {len(single)} seeds (Nadeau and Bengio 2003)"
+    if error.shared > 0:
+        how += f", and the chance in the {overlap.test:.0%} of their test rows that they share, by a {single[0].how}"
+    return Interval(value, value - half, value + half, confidence, how)
 
 
 def ratio_interval(

@@ -36,6 +36,8 @@ CORRECT, FALSE_POSITIVE, FALSE_NEGATIVE, ABSOLUTE_ERROR, WRONG = (
 )
 QUARTER = 4
 """Clouds sell processors by the quarter."""
+CELLS_AT_ONCE = 4_000_000
+"""Clusters times resamples whose weights are held at once: 64 MB."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -167,11 +169,13 @@ def make_case(
     )
 
 
-def resample_shares(codes: Sequence[Ints], n_outcomes: int, n_resamples: int, rng: np.random.Generator) -> list[Floats]:
+def resample_shares(
+    codes: Sequence[Ints], n_outcomes: int, n_resamples: int, rng: np.random.Generator, cluster: Ints | None = None
+) -> list[Floats]:
     """Bootstrap shares of the outcomes of several candidates on the same rows, all on the same resamples.
 
-    Rows on which every candidate came out alike are interchangeable, so their counts are drawn at once: a multinomial draw over
-    the kinds of rows *is* the bootstrap over rows.
+    Without clusters, rows on which every candidate came out alike are interchangeable, so their counts are drawn at once: a
+    multinomial draw over the kinds of rows *is* the bootstrap over rows.
 
     Parameters
     ----------
@@ -179,18 +183,25 @@ def resample_shares(codes: Sequence[Ints], n_outcomes: int, n_resamples: int, rn
         Outcome of each row, one array a candidate.
     n_outcomes, n_resamples : int
     rng : numpy.random.Generator
+    cluster : ndarray of int, shape (n_rows,), optional
+        What each row belongs to: whole clusters are drawn then, as for the verdicts.
 
     Returns
     -------
     list of ndarray, each of shape (n_resamples, n_outcomes)
     """
-    kinds, counts = np.unique(np.stack(codes, axis=1), axis=0, return_counts=True)
-    n = int(counts.sum())
-    drawn = rng.multinomial(n, counts / n, size=n_resamples) / n
-    return [drawn @ np.eye(n_outcomes)[kinds[:, i]] for i in range(kinds.shape[1])]
+    if cluster is None:
+        kinds, counts = np.unique(np.stack(codes, axis=1), axis=0, return_counts=True)
+        n = int(counts.sum())
+        drawn = rng.multinomial(n, counts / n, size=n_resamples) / n
+        return [drawn @ np.eye(n_outcomes)[kinds[:, i]] for i in range(kinds.shape[1])]
+    shares = _clustered_means(np.hstack([np.eye(n_outcomes)[code] for code in codes]), cluster, n_resamples, rng)
+    return np.split(shares, len(codes), axis=1)
 
 
-def resample_means(errors: Sequence[Floats], n_resamples: int, rng: np.random.Generator) -> list[Floats]:
+def resample_means(
+    errors: Sequence[Floats], n_resamples: int, rng: np.random.Generator, cluster: Ints | None = None
+) -> list[Floats]:
     """Bootstrap means of several candidates' errors on the same rows, all on the same resamples.
 
     Parameters
@@ -198,15 +209,34 @@ def resample_means(errors: Sequence[Floats], n_resamples: int, rng: np.random.Ge
     errors : sequence of ndarray, each of shape (n_rows,)
     n_resamples : int
     rng : numpy.random.Generator
+    cluster : ndarray of int, shape (n_rows,), optional
+        What each row belongs to: whole clusters are drawn then, as for the verdicts.
 
     Returns
     -------
     list of ndarray, each of shape (n_resamples, 1)
     """
     table = np.stack(errors, axis=1)
-    n = len(table)
-    means = np.stack([table[rng.integers(0, n, n)].mean(axis=0) for _ in range(n_resamples)])
-    return [means[:, [i]] for i in range(table.shape[1])]
+    means = _clustered_means(table, np.arange(len(table)) if cluster is None else cluster, n_resamples, rng)
+    return np.split(means, len(errors), axis=1)
+
+
+def _clustered_means(table: Floats, cluster: Ints, n_resamples: int, rng: np.random.Generator) -> Floats:
+    """Means over rows of each column where whole clusters are drawn, as many as there are; shape (n_resamples, n_columns).
+
+    A resample has as many rows as its clusters bring (Davison and Hinkley 1997, section 3.8).
+    """
+    _, member = np.unique(cluster, return_inverse=True)
+    k = int(member.max()) + 1
+    sums = np.zeros((k, table.shape[1] + 1))
+    np.add.at(sums, member, np.hstack([table, np.ones((len(table), 1))]))
+    totals = np.empty((n_resamples, sums.shape[1]))
+    step = max(1, CELLS_AT_ONCE // k)
+    for start in range(0, n_resamples, step):
+        part = totals[start : start + step]
+        times = np.stack([np.bincount(rng.integers(0, k, k), minlength=k) for _ in part])
+        part[:] = times.astype(np.float64) @ sums
+    return np.asarray(totals[:, :-1] / totals[:, -1:])
 
 
 def best_threshold(positive: Floats, y: Ints, economics: Economics) -> float:

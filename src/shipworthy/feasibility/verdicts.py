@@ -6,9 +6,10 @@ useful gain and the interval of each cost ratio ends at or below the largest tol
 cost's begins above the largest tolerable one. Anything else is *cannot tell*, with what would tell. Baselines are chosen on
 out-of-fold rows, never on test rows.
 
-One test decides on the gain: the paired bootstrap on the test rows with one seed, the corrected resampled t with several. Its
-confidence holds over all ensembles judged on a data set, and all levels of training that are swept there, together: twenty
-ensembles get twenty chances to be lucky. The Bayesian correlated t-test is printed beside it and decides nothing.
+One test decides on the gain: the paired bootstrap on the test rows with one seed, the corrected resampled t with several,
+corrected as far as they share rows. Its confidence holds over all ensembles judged on a data set, and all levels of training
+that are swept there, together: twenty ensembles get twenty chances to be lucky. The Bayesian correlated t-test is printed beside
+it and decides nothing.
 
 This module does *not* know how anything was trained, measured or scored, or what a gain is worth in money.
 """
@@ -26,6 +27,7 @@ from shipworthy.feasibility.equivalence import correlated_t
 from shipworthy.feasibility.evidence import Evidence, best_of, best_on_test, pooled
 from shipworthy.feasibility.power import Needed, Spread, power_of_gain, queries_to_tell, rows_or_seeds_needed
 from shipworthy.feasibility.requirements import MEMORY_REPEATS_TO
+from shipworthy.feasibility.seeds import Overlap
 from shipworthy.feasibility.statistics import family_confidence, gain_interval, ratio_interval, round_ratios
 from shipworthy.records import (
     Answer,
@@ -87,6 +89,7 @@ def judge(
     noise_floor: float,
     rng: np.random.Generator,
     elsewhere: Sequence[Evidence] = (),
+    overlap: Overlap | None = None,
 ) -> list[Verdict]:
     """One verdict for every ensemble, in the order of the evidence.
 
@@ -107,6 +110,8 @@ def judge(
         For the bootstrap of latency ratios.
     elsewhere : sequence of Evidence
         Of the same data set at other levels of what is swept, for the changes that would make a requirement met.
+    overlap : Overlap, optional
+        What several seeds have in common; left out, that of splits drawn anew from one set of rows.
 
     Returns
     -------
@@ -125,7 +130,7 @@ def judge(
         _Cost("memory", "memory_mib", "", 50, 1 + MEMORY_REPEATS_TO, study.largest_memory_ratio),
     )
     family = family_size(evidence, study)
-    bench = _Bench(study, costs, family_confidence(study.confidence, family), greater_is_better, test_share, rng)
+    bench = _Bench(study, costs, family_confidence(study.confidence, family), greater_is_better, test_share, rng, overlap)
     table = requirement_table(dataset, evidence, study, level=level, elsewhere=elsewhere)
     verdicts = []
     for ensemble in (e for e in evidence if e.kind == "ensemble"):
@@ -166,6 +171,7 @@ class _Bench:
     greater_is_better: bool
     test_share: float
     rng: np.random.Generator
+    overlap: Overlap | None
 
     def weigh(self, ensemble: Evidence, role: Role, baseline: Evidence) -> _Weighed:
         study, n_rows = self.study, _test_rows(ensemble, self.study.metric)
@@ -178,10 +184,11 @@ class _Bench:
             test_share=self.test_share,
             confidence=self.confidence,
             n_rows=n_rows,
+            overlap=self.overlap,
         )
         sign = 1.0 if self.greater_is_better else -1.0
         gains = [sign * (c - b) for c, b in zip(ensemble.test_scores, baseline.test_scores, strict=True)]
-        spread = Spread.of(ensemble.resampled, baseline.resampled, gains, n_rows, self.test_share)
+        spread = Spread.of(ensemble.resampled, baseline.resampled, gains, n_rows, self.test_share, self.overlap)
         margin = study.smallest_useful_gain
         latency, memory = (_ratio(ensemble, baseline, cost, self.confidence, self.rng) for cost in self.costs)
         comparison = Comparison(

@@ -195,6 +195,8 @@ class Predictions:
         The truth, coded as in ``Dataset.y``.
     oof, test : ndarray of float64, shape (n, n_classes) or (n, 1) for regression
         Probabilities, or predicted values. ``oof`` is out-of-fold.
+    test_cluster : ndarray of int, shape (n_test,), optional
+        What each test row belongs to, as in :class:`Split`.
     """
 
     oof_rows: Ints
@@ -203,3 +205,4 @@ class Predictions:
     test_rows: Ints
     test_y: NDArray[Any]
     test: Floats
+    test_cluster: Ints | None = None

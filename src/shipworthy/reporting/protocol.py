@@ -57,7 +57,8 @@ def protocol(study: Study, records: pd.DataFrame, picks: Sequence[Mapping[str, A
     gains = (
         f"Gains are paired on the same test rows, with {100 * study.confidence:g} % intervals, which hold over all ensembles of "
         "a data set together (Bonferroni): with one seed by the paired bootstrap, with several by the corrected resampled t "
-        "(Nadeau and Bengio 2003). Test rows that belong together (of one day or household, or identical) were drawn together "
+        "(Nadeau and Bengio 2003), as far as they share rows. "
+        "Test rows that belong together (of one day or household, or identical) were drawn together "
         "in every resample. Limits were tested on the saved artefacts, each known by its fingerprint. "
         f"The smallest useful gain of {study.smallest_useful_gain:g} was declared before anything ran."
     )

@@ -103,7 +103,7 @@ def fit(
         template = candidate.build(ingredients)
         step = "its final fit"
         everything = np.arange(len(dataset.split.train))
-        first, inner = _with_inner_folds(template, dataset, everything)
+        first, inner = with_inner_folds(template, dataset, everything)
         X, y = dataset.X.iloc[dataset.split.train], dataset.y[dataset.split.train]
         rehearse(template, X, y)
         fitted, costs = meter(lambda: first.fit(X, y))
@@ -158,6 +158,7 @@ def predictions(dataset: Dataset, oof: Floats, test: Floats) -> Predictions:
         test_rows=dataset.row_ids[dataset.split.test],
         test_y=dataset.y[dataset.split.test],
         test=test,
+        test_cluster=dataset.split.cluster,
     )
 
 
@@ -194,7 +195,7 @@ def _checked(said: Floats, shape: tuple[int, int]) -> Floats:
     return said
 
 
-def _with_inner_folds(template: Estimator, dataset: Dataset, places: Ints) -> tuple[Estimator, str]:
+def with_inner_folds(template: Estimator, dataset: Dataset, places: Ints) -> tuple[Estimator, str]:
     """A fresh copy of an estimator that is to be fitted on the training rows at ``places``, and how a search in it parts them.
 
     A search (an estimator with ``cv`` and ``refit``) is given inner folds made of the data set's: the distinct fold numbers at
@@ -232,7 +233,7 @@ def _out_of_fold(template: Estimator, dataset: Dataset, kept: list[Estimator] | 
     said = np.full((len(train), max(1, len(dataset.classes))), np.nan)
     for held_out in range(dataset.split.n_folds):
         seen = train[fold != held_out]
-        copy, how = _with_inner_folds(template, dataset, np.flatnonzero(fold != held_out))
+        copy, how = with_inner_folds(template, dataset, np.flatnonzero(fold != held_out))
         inner.append(how)
         fitted = copy.fit(dataset.X.iloc[seen], dataset.y[seen])
         said[fold == held_out] = predict(fitted, dataset, train[fold == held_out])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, fields
+from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ def save(trained: Trained, folder: Path) -> None:
             f"the artefact {trained.artefact} does not lie in {folder}; save what was trained where it was trained"
         ) from error
     # NumPy dates every member of the archive 1980-01-01, so equal arrays make equal files.
-    arrays = {f.name: getattr(trained.predictions, f.name) for f in fields(Predictions)}
+    arrays = {f.name: array for f in fields(Predictions) if (array := getattr(trained.predictions, f.name)) is not None}
     np.savez(folder / PREDICTIONS, allow_pickle=False, **arrays)
     costs = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in asdict(trained.costs).items()}
     facts = {"candidate": trained.candidate, "artefact": artefact.as_posix(), "costs": costs, "notes": dict(trained.notes)}
@@ -69,7 +69,9 @@ def load(folder: Path) -> Trained:
     try:
         facts: dict[str, Any] = json.loads((folder / TRAINED).read_text(encoding="utf-8"))
         with np.load(folder / PREDICTIONS, allow_pickle=False) as arrays:
-            said = Predictions(**{f.name: arrays[f.name] for f in fields(Predictions)})
+            # Rows that stand for themselves have no clusters, and older folders kept none.
+            there = [f.name for f in fields(Predictions) if f.name in arrays or f.default is MISSING]
+            said = Predictions(**{name: arrays[name] for name in there})
         kept: dict[str, Any] = {k: math.nan if v is None else v for k, v in facts["costs"].items()}
         return Trained(facts["candidate"], said, str(folder / facts["artefact"]), Costs(**kept), facts["notes"])
     except FileNotFoundError as error:
