@@ -130,8 +130,8 @@ def test_the_others_go_on(misbehaved):
 
 def test_what_is_printed_is_bounded(misbehaved):
     """Of what a fit printed, by Python and past it, notebook and memory keep little; 50 MiB here, a gigabyte in `make chaos`."""
-    # Two stages had units that failed, and what they left is too little to simulate.
-    assert len(misbehaved.failed) == 3
+    # Two stages had units that failed; what they left is too little to simulate, which is no failure.
+    assert len(misbehaved.failed) == 2
     executed = next((misbehaved.run.folder / "notebooks").rglob("01_train*.ipynb"))
     assert executed.stat().st_size < 2_500_000
     assert "bytes that were printed past Python are left out here" in executed.read_text(encoding="utf-8")
