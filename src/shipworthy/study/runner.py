@@ -234,7 +234,7 @@ class Runner:
             for unit in step.units:
                 if unit.name not in self.works.done:
                     gone = "needless" if unit.name in self._needless else "left out" if unit.name in left_out else "failed"
-                self.ledger.unit(unit.name, gone)
+                    self.ledger.unit(unit.name, gone)
         self.show(1.0, 0.0, "done")
         return failed
 
