@@ -187,3 +187,37 @@ def test_a_regression_has_no_cascades(members_that_vote):
     assert math.isfinite(told["hypervolume"])
     with pytest.raises(InputError, match=r"kept: .* \(and \d+ more\); run the study again"):
         read_simulated({"dataset": "x"}, "kept")
+
+
+def test_no_name_covers_a_point():
+    """With room around, a name is written where it covers none of the points beside its own, however crowded the other sides."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    from shipworthy.reporting.labels import place_labels
+
+    figure = Figure(figsize=(6, 4))
+    FigureCanvasAgg(figure)
+    ax = figure.add_subplot()
+    ax.set_xlim(0, 1)
+    ax.set_ylim(0, 1)
+    # All to the right and above is full; the left below is free.
+    dots = [(x, y, 3.0) for x in np.linspace(0.45, 1, 12) for y in np.linspace(0, 1, 14)]
+    dots += [(x, y, 3.0) for x in np.linspace(0, 0.45, 10) for y in np.linspace(0.52, 1, 8)]
+    place_labels(ax, np.array([0.5]), np.array([0.5]), ["the best of all"], ["black"], dots=dots)
+    (text,) = ax.texts
+    box = text.get_window_extent()
+    for x, y, _ in dots:
+        assert not box.contains(*ax.transData.transform((x, y)))
+
+
+def test_the_ways_are_where_a_name_would_cover_them(found):
+    """What each way chose stands above its point on the axis as it is drawn, better up, so that names can keep clear of it."""
+    figure = reporting.ensemble_frontier(found).figure
+    ax = figure.axes[0]
+    boxes = [text.get_window_extent() for text in ax.texts]
+    ways = [line for line in ax.lines if line.get_zorder() == 7]
+    assert len(ways) == len(found["ways"])
+    for line in ways:
+        middle = line.get_transform().transform(line.get_xydata())[0]
+        assert not any(box.contains(*middle) for box in boxes)

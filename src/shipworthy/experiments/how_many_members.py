@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from shipworthy.experiments.simulate import Simulation
     from shipworthy.feasibility import Case, Enough, SizePrice, SizeStep
 
-LADDER = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
-"""Numbers of trees that are looked at: each about twice the one before."""
+LADDERS = {1: (1,), 2: (1, 3), 3: (1, 2, 5)}
+"""Numbers of trees that are looked at, of each ten, by how many there are of them; and so on in the tens, the hundreds, ..."""
 N_RESAMPLES = 1000
 """As for the accuracies."""
 KNEES = 200
@@ -56,6 +56,8 @@ class SizePlan:
     Parameters
     ----------
     max_trees : int
+    sizes_in_ten : int
+        Sizes in each tenfold of trees: 3 is each about twice the one before, 2 three times, 1 ten times.
     queries, rounds : int
         Of each size: queries over all rounds, each round a fresh process.
     metric : str
@@ -72,6 +74,7 @@ class SizePlan:
     """
 
     max_trees: int = 500
+    sizes_in_ten: int = 3
     queries: int = 100
     rounds: int = 1
     metric: str = ""
@@ -89,8 +92,13 @@ class SizePlan:
         --------
         >>> SizePlan(max_trees=30).sizes()
         (1, 2, 5, 10, 20, 30)
+        >>> SizePlan(max_trees=100, sizes_in_ten=2).sizes()
+        (1, 3, 10, 30, 100)
         """
-        return (*(n for n in LADDER if n < self.max_trees), self.max_trees)
+        if self.sizes_in_ten not in LADDERS:
+            raise InputError(f"parameters: sizes_in_ten must be 1, 2 or 3, not {self.sizes_in_ten}")
+        ladder = (first * 10**tens for tens in range(len(str(self.max_trees))) for first in LADDERS[self.sizes_in_ten])
+        return (*(n for n in ladder if n < self.max_trees), self.max_trees)
 
 
 @dataclass(frozen=True, slots=True)

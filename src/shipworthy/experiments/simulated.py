@@ -252,6 +252,20 @@ def read_simulated(held: Any, where: str) -> Simulated:
         raise InputError(f"{sentence(error, where)}; run the study again to complete it") from None
 
 
+def nothing_to_simulate(bench: Workbench, arm: Arm, names: Sequence[str]) -> str:
+    """Why there is no ensemble of these candidates on paper, in a sentence; empty where two members are trained and measured."""
+    there = [
+        n
+        for n in _members(arm, names)
+        if bench.done(bench.fit_unit(arm, n))
+        and any(m.quantity == "latency_ms" and not m.failure for m in measurements_of(bench, arm, n))
+    ]
+    if len(there) > 1:
+        return ""
+    have = f"only {there[0]} is" if there else "none is"
+    return f"{arm.title}: there is nothing to simulate: an ensemble takes two members that are trained and measured, and {have}."
+
+
 def simulations_in(bench: Workbench, study: Study) -> tuple[tuple[Simulated, ...], tuple[str, ...]]:
     """What was simulated in a study, and what was not, in sentences. Nothing is simulated here."""
     found, missing = [], []
@@ -261,7 +275,8 @@ def simulations_in(bench: Workbench, study: Study) -> tuple[tuple[Simulated, ...
         if bench.done(unit):
             found.append(read_simulated(nan_for_null(bench.read(unit, FILE)), str(bench.part(unit) / FILE)))
         else:
-            missing.append(f"The ensembles of {arm.title} were not simulated.")
+            why = nothing_to_simulate(bench, arm, study.candidates)
+            missing.append(why or f"The ensembles of {arm.title} were not simulated.")
     return tuple(found), tuple(missing)
 
 

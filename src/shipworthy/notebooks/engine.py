@@ -36,14 +36,16 @@ from papermill.exceptions import PapermillExecutionError
 from papermill.execute import ERROR_MARKER_TAG
 
 from shipworthy.notebooks.execution import NotebookError
+from shipworthy.notebooks.printed import Drain, together
 
 START_LIMIT_S = 120.0
 STOP_LIMIT_S = 5.0
 MOST_PRINTED = 1_000_000
-"""Characters of what one cell prints that are kept."""
+"""Characters that are kept of what one cell prints by Python to each of stdout and stderr."""
 # Socket paths are limited to 104 bytes on macOS and 108 on Linux; ours end in "/s-5".
 _LONGEST_FOLDER = 95
 _STALE_AFTER_S = 86_400.0
+_LAST_WORDS = 4_096
 _FOLDER_PREFIX = "shipworthy-kernel-"
 _ENGINE = "shipworthy"
 
@@ -112,8 +114,8 @@ class Engine(NBClientEngine):  # type: ignore[misc]  # papermill publishes no ty
         nb_man.nb.metadata.papermill.update(input_path=session.source, output_path=session.target)
         folder = _private_folder()
         try:
-            with (folder / "kernel.log").open("wb") as log, asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
-                runner.run(Client(nb_man, kernel_name, session, folder).run(log))
+            with Drain() as drain, asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+                runner.run(Client(nb_man, kernel_name, session, folder, drain).run())
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -132,6 +134,8 @@ class Kernel(AsyncKernelManager):
                 "-f",
                 "{connection_file}",
                 "--HistoryManager.enabled=False",
+                # What is printed past Python comes to our drain, and is added to the cell's outputs when the cell has ended.
+                "--IPKernelApp.capture_fd_output=False",
             ],
             display_name="Python 3 (ipykernel)",
             language="python",
@@ -141,7 +145,7 @@ class Kernel(AsyncKernelManager):
 class Client(PapermillNotebookClient):  # type: ignore[misc]  # papermill publishes no types
     """Executes the cells, and ends the kernel when they are done, fail, take too long or are cancelled."""
 
-    def __init__(self, nb_man: Any, kernel_name: str, session: Session, folder: Path) -> None:
+    def __init__(self, nb_man: Any, kernel_name: str, session: Session, folder: Path, drain: Drain) -> None:
         quiet = logging.getLogger(f"{__name__}.quiet")
         quiet.propagate = False
         quiet.disabled = True
@@ -150,18 +154,16 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # papermill publis
             manager.transport, manager.ip = "ipc", str(folder / "s")
         # The kernel binds its sockets after we try to connect: try again every 10 ms, not every 100.
         manager.context.reconnect_ivl = 10
-        super().__init__(
-            nb_man, km=manager, kernel_name=kernel_name, log=quiet, iopub_timeout=60, coalesce_streams=True, timeout=None
-        )
-        self.session, self.folder = session, folder
+        super().__init__(nb_man, km=manager, kernel_name=kernel_name, log=quiet, iopub_timeout=60, timeout=None)
+        self.session, self.folder, self.drain, self.last_words = session, folder, drain, ""
         self.in_flight, self.ready = -1, False
-        self.printed: Counter[int] = Counter()
+        self.printed: Counter[tuple[int, str]] = Counter()
 
-    async def run(self, log: Any) -> None:
+    async def run(self) -> None:
         """Start the kernel, execute every cell, end the kernel. A failure is left in the session."""
         done = False
         try:
-            await self._watched(self._work(log))
+            await self._watched(self._work())
             await self._stop_politely()
             done = True
         except CellExecutionError as error:
@@ -178,10 +180,10 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # papermill publis
                 _kill_group(self.km.provisioner.pid)
             await self._async_cleanup_kernel()
 
-    async def _work(self, log: Any) -> None:
+    async def _work(self) -> None:
         environment = {**self.session.environment, "IPYTHONDIR": str(self.folder / "ipython")}
         try:
-            await self.km.start_kernel(cwd=str(self.session.cwd), env=environment, stdout=log, stderr=log)
+            await self.km.start_kernel(cwd=str(self.session.cwd), env=environment, stdout=self.drain.end, stderr=self.drain.end)
         except OSError as error:
             raise _StoppedError("KernelStartError", str(error)) from error
         self.kc = self.km.client()
@@ -191,10 +193,14 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # papermill publis
         self.nb.metadata["language_info"] = reply["content"]["language_info"]
         total = sum(cell.cell_type == "code" for cell in self.nb.cells)
         count = 0
+        self._hear()  # What the kernel says while it starts belongs to no cell.
         for index, cell in enumerate(self.nb.cells):
             self.in_flight = index
             self.nb_man.cell_start(cell, index)
-            await self.async_execute_cell(cell, index)
+            try:
+                await self.async_execute_cell(cell, index)
+            finally:
+                self._gather(cell)
             self.nb_man.cell_complete(self.nb.cells[index], cell_index=index)
             if cell.cell_type == "code":
                 count += 1
@@ -204,18 +210,35 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # papermill publis
         self.set_widgets_metadata()
 
     def process_message(self, message: dict[str, Any], *arguments: Any, **settings: Any) -> Any:
-        """Keep what the kernel says, but of what a cell prints no more than its first and a note on the rest."""
+        """Keep what the kernel says, but of what a cell prints no more than its first."""
         if message["msg_type"] == "stream":
-            text = message["content"]["text"]
-            room, self.printed[self.in_flight] = (
-                MOST_PRINTED - self.printed[self.in_flight],
-                self.printed[self.in_flight] + len(text),
-            )
+            text, stream = message["content"]["text"], (self.in_flight, message["content"]["name"])
+            room, self.printed[stream] = MOST_PRINTED - self.printed[stream], self.printed[stream] + len(text)
             if room <= 0:
                 return None
             if len(text) > room:
-                message["content"]["text"] = f"{text[:room]}\n[this cell printed more, which is not kept]\n"
+                message["content"]["text"] = text[:room]
         return super().process_message(message, *arguments, **settings)
+
+    def _gather(self, cell: Any) -> None:
+        """Put together what the cell in flight printed, by Python and past it, and say what is not kept."""
+        past = self._hear()
+        if cell.cell_type != "code":
+            return
+        said = {"stdout": past, "stderr": ""}
+        for name, rest in said.items():
+            if (dropped := self.printed[self.in_flight, name] - MOST_PRINTED) > 0:
+                said[name] = f"\n[{dropped:,} more characters were printed here, and dropped]\n{rest}"
+        # Before the error, if the cell ended in one: that stays the last word.
+        at = next((i for i, output in enumerate(cell.outputs) if output.output_type == "error"), len(cell.outputs))
+        cell.outputs[at:at] = [type(cell)(output_type="stream", name=n, text=text) for n, text in said.items() if text]
+        cell.outputs = together(cell.outputs)
+
+    def _hear(self) -> str:
+        """What was printed past Python since the last time; its end is kept, for what a kernel says before it dies."""
+        said = self.drain.take()
+        self.last_words = said[-_LAST_WORDS:] or self.last_words
+        return said
 
     async def _ready(self, client: Any) -> dict[str, Any]:
         """Wait until the kernel answers *and* its outputs reach us; nbclient's own wait idles for 0.2 s afterwards."""
@@ -281,7 +304,8 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # papermill publis
             return f"the kernel did not answer for {START_LIMIT_S:g} s"
         if code < 0:
             return f"the kernel was killed by {next((s.name for s in signal.Signals if s == -code), f'signal {-code}')}"
-        lines = (self.folder / "kernel.log").read_text(encoding="utf-8", errors="replace").split("\n")
+        self._hear()
+        lines = self.last_words.split("\n")
         said = next((line.strip() for line in reversed(lines) if line.strip()), "")
         return f"the kernel ended with exit code {code}" + (f" ({said})" if said else "")
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 Line = tuple[tuple[float, float], tuple[float, float]]
 """An upright or level line between two points, in data coordinates."""
+Dot = tuple[float, float, float]
+"""A point that has no name: where it is, in data coordinates, and half its width in points."""
 _DISTANCES = (11.0, 20.0, 32.0, 46.0, 62.0)
 _ANGLES = (45, 315, 0, 90, 270, 135, 225, 180)
 _POINT = 8.0
@@ -24,7 +26,13 @@ _POINT = 8.0
 
 
 def place_labels(
-    ax: Axes, x: Floats, y: Floats, texts: Sequence[str], colours: Sequence[str], lines: Sequence[Line] = ()
+    ax: Axes,
+    x: Floats,
+    y: Floats,
+    texts: Sequence[str],
+    colours: Sequence[str],
+    lines: Sequence[Line] = (),
+    dots: Sequence[Dot] = (),
 ) -> None:
     """Write each text near its point where it covers least; one that had to move away gets a line to its point.
 
@@ -37,6 +45,8 @@ def place_labels(
     texts, colours : sequence of str, length n
     lines : sequence of pairs of points
         Level or upright lines that a name had better not cross.
+    dots : sequence of dots
+        Points that a name had better not cover.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.transforms import Bbox
@@ -50,7 +60,8 @@ def place_labels(
     at = [tuple(map(float, ax.transData.transform((a, b)))) for a, b in zip(x, y, strict=True)]
     half = _POINT * scale
     taken = [Bbox.from_extents(px - half, py - half, px + half, py + half) for px, py in at]
-    crossed = [_line(ax, line, scale) for line in lines]
+    crossed = [_line(ax, line, 1.5 * scale) for line in lines]
+    covered = [_line(ax, ((px, py), (px, py)), size * scale) for px, py, size in dots]
     crowd = [sum(1 / (1 + math.dist(p, q)) for q in at) for p in at]
     for i in sorted(range(len(at)), key=lambda i: (-crowd[i], i)):
         probe = ax.text(0, 0, texts[i])
@@ -65,6 +76,7 @@ def place_labels(
                 spot = _box(at[i], (dx * scale, dy * scale), (box.width, box.height), ha, va)
                 cost = 40 * sum(_overlap(spot, other) for j, other in enumerate(taken) if j != i)
                 cost += 8 * sum(_overlap(spot, line) for line in crossed)
+                cost += 30 * sum(_overlap(spot, dot) for dot in covered)
                 cost += 20 * (spot.width * spot.height - _overlap(spot, frame)) + distance * 4 + turn
                 if best is None or cost < best[0]:
                     best = (cost, dx, dy, ha, va, spot)
@@ -85,12 +97,11 @@ def place_labels(
         taken.append(spot.padded(3 * scale))
 
 
-def _line(ax: Axes, line: Line, scale: float) -> Bbox:
-    """A line as a box three points thick."""
+def _line(ax: Axes, line: Line, thick: float) -> Bbox:
+    """A line as a box, so many pixels thick to either side."""
     from matplotlib.transforms import Bbox
 
     (x0, y0), (x1, y1) = (ax.transData.transform(end) for end in line)
-    thick = 1.5 * scale
     return Bbox.from_extents(min(x0, x1) - thick, min(y0, y1) - thick, max(x0, x1) + thick, max(y0, y1) + thick)
 
 

@@ -212,10 +212,13 @@ def trees_together(running: Floats, single: float, limit: float, error: str, sen
         ax.plot(n, running, color="#009E73", linewidth=2.5, label="the first trees of this forest")
         law = limit + (single - limit) / n
         ax.plot(n, law, color=INK, linewidth=1.8, linestyle=":", label="any so many of its trees, on average: limit + gap / n")
-        for at, words, va in ((single, f"one tree alone: {number(single)}", "bottom"), (limit, f"limit: {number(limit)}", "top")):
+        # Each at the end that the line is far from.
+        ends = ((n[-1], single, f"one tree alone: {number(single)}", "right"), (n[0], limit, f"limit: {number(limit)}", "left"))
+        for end, at, words, side in ends:
             ax.axhline(at, color=QUIET, linewidth=1.5, linestyle="--", zorder=1)
-            ax.annotate(words, (n[-1], at), xytext=(0, 4 if va == "bottom" else -4), textcoords="offset points", ha="right",
-                        va=va, color=INK)  # fmt: skip
+            up = side == "right"
+            ax.annotate(words, (end, at), xytext=(0, 4 if up else -4), textcoords="offset points", ha=side,
+                        va="bottom" if up else "top", color=INK)  # fmt: skip
         gap = max(single, float(running.max())) - limit
         ax.set_ylim(limit - 0.16 * gap, max(single, float(running.max())) + 0.14 * gap)
         ax.set_ylabel(f"{error} on test rows\n(lower is better)")

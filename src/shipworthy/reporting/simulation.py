@@ -15,7 +15,7 @@ import numpy as np
 
 from shipworthy.records import QUANTITIES, Floats
 from shipworthy.reporting.figures import INK, QUIET, ReportFigure, canvas, theme, ticks
-from shipworthy.reporting.labels import Line, place_labels
+from shipworthy.reporting.labels import Dot, place_labels
 from shipworthy.reporting.wording import label, number, percent, score, times
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ WORTH = {
 }
 FAR = 6
 """A score this many times further from the best than the median is drawn at the edge."""
+FRONT_POINT, PALE_POINT, WAY_POINT, RING = 9.0, 3.0, 7.0, 13.0
+"""Half the width in points, about: of the front, of all others, of what a way chose, and of the ring: better not covered."""
 TIE = 1e-6
 """Two scores nearer than this are the same."""
 
@@ -120,13 +122,19 @@ def ensemble_frontier(found: Mapping[str, Any], *, marked: Mapping[str, Any] | N
             for (word, row), far in zip(told.items(), low, strict=True)
         ]
         ax.plot(x[:1], shown[:1], marker="o", markersize=25, color="none", markeredgecolor=ORANGE, markeredgewidth=3, zorder=6)
-        stacks = _way_points(ax, found)
         ax.set_xlabel("p99 latency of one query, predicted (ms), logarithmic")
         _up(ax, found, "on test rows")
         ticks(ax, log=True)
+        # After the axis has been turned: they say where they stand on it.
+        stacks = _way_points(ax, found)
         _way_legend(figure, found)
-        points = [((row["latency_ms"], row["test"]),) * 2 for row in front]
-        place_labels(ax, x, shown, texts, [ORANGE, *[INK] * (len(x) - 1)], [*stacks, *points])
+        # The ring around the first, and what each way chose.
+        dots = [(float(x[0]), float(shown[0]), RING), *stacks]
+        for rows, half in ((front, FRONT_POINT), (found["subsets"], PALE_POINT)):
+            heights = np.array([row["test"] for row in rows])
+            heights = np.where(_worse_than(found, heights, edge), edge, heights)
+            dots += [(row["latency_ms"], height, half) for row, height in zip(rows, heights.tolist(), strict=True)]
+        place_labels(ax, x, shown, texts, [ORANGE, *[INK] * (len(x) - 1)], dots=dots)
     said = "; ".join(
         f"{row['members']}: {score(row['test'])} at {number(row['latency_ms'])} ms, {number(row['memory_mib'])} MiB"
         for row in front
@@ -194,14 +202,14 @@ def _cloud(figure: Figure, ax: Axes, found: Mapping[str, Any]) -> float:
     return edge
 
 
-def _way_points(ax: Axes, found: Mapping[str, Any]) -> list[Line]:
-    """What each way chose, those that chose the same above each other; returns the lines on which they stand."""
+def _way_points(ax: Axes, found: Mapping[str, Any]) -> list[Dot]:
+    """What each way chose, those that chose the same above each other; returns where they stand."""
     from matplotlib.transforms import ScaledTranslation
 
     figure = ax.get_figure(root=True)
     assert figure is not None
     taken: dict[tuple[str, str], int] = {}
-    stacks: list[Line] = []
+    stacks: list[Dot] = []
     for way in found["ways"]:
         place = f"{way['latency_ms']:.6g}", f"{way['test']:.4f}"
         height = taken.get(place, 0)
@@ -209,10 +217,8 @@ def _way_points(ax: Axes, found: Mapping[str, Any]) -> list[Line]:
         moved = ax.transData + ScaledTranslation(0, (14 + 11 * height) / 72, figure.dpi_scale_trans)
         ax.plot([way["latency_ms"]], [way["test"]], marker=OF_WAYS.get(way["way"], "+"), markersize=8, color="white",
                 markeredgecolor=INK, markeredgewidth=1.3, transform=moved, zorder=7)  # fmt: skip
-        # As wide and as high as the marker, so that no name is written over it.
-        corner = np.array(moved.transform((way["latency_ms"], way["test"])))
-        ends = [ax.transData.inverted().transform(corner + step) for step in (-7.0, 7.0)]
-        stacks.append(((float(ends[0][0]), float(ends[0][1])), (float(ends[1][0]), float(ends[1][1]))))
+        middle = ax.transData.inverted().transform(moved.transform((way["latency_ms"], way["test"])))
+        stacks.append((float(middle[0]), float(middle[1]), WAY_POINT))
     return stacks
 
 

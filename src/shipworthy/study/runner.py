@@ -18,12 +18,13 @@ from pathlib import Path
 from shipworthy import notebooks
 from shipworthy.experiments.arms import members_in
 from shipworthy.experiments.left_out import minutes_in_words
+from shipworthy.experiments.simulated import nothing_to_simulate
 from shipworthy.experiments.workbench import PARTS, TIME_LEFT_FILE, Unit, Workbench, package_digest, write_json
 from shipworthy.measurement.confinement import MEMORY_VARIABLE
 from shipworthy.records import InputError, Limits, digest
 from shipworthy.study.budget import fit_into
 from shipworthy.study.ledger import Ledger
-from shipworthy.study.plan import TRAIN, Plan, Step, expected_wall_seconds, machine_slowness
+from shipworthy.study.plan import SIMULATE, TRAIN, Plan, Step, expected_wall_seconds, machine_slowness
 from shipworthy.study.watch import Watch
 
 POLL_S = 0.25
@@ -183,6 +184,7 @@ class Runner:
         self.cancel = threading.Event()
         self._executing: set[str] = set()
         self._errored: set[str] = set()
+        self._needless: set[str] = set()
         self._fitting = threading.Lock()
         self._began = clock()
         self._kept_at = -1.0
@@ -231,7 +233,8 @@ class Runner:
         for step in self.whole.steps:
             for unit in step.units:
                 if unit.name not in self.works.done:
-                    self.ledger.unit(unit.name, "left out" if unit.name in left_out else "failed")
+                    gone = "needless" if unit.name in self._needless else "left out" if unit.name in left_out else "failed"
+                    self.ledger.unit(unit.name, gone)
         self.show(1.0, 0.0, "done")
         return failed
 
@@ -241,7 +244,8 @@ class Runner:
             return []
         failed = {str(failure["name"]) for failure in self.bench.failures()}
         broken = {u.name for step in self.plan.steps if step.name in self._errored for u in step.units}
-        gone = [u for step in self.whole.steps for u in step.units if u.name not in {*self.works.done, *broken}]
+        settled = {*self.works.done, *broken, *self._needless}
+        gone = [u for step in self.whole.steps for u in step.units if u.name not in settled]
         return [u for u in gone if u.name not in failed and not self._for_want_of(u, failed)]
 
     def _for_want_of(self, unit: Unit, failed: set[str]) -> bool:
@@ -298,6 +302,11 @@ class Runner:
         for planned in steps:
             step = self._possible(planned)
             if step is None or self.cancel.is_set():
+                continue
+            if step.notebook == SIMULATE and step.arm and nothing_to_simulate(self.bench, step.arm, self.plan.study.candidates):
+                # No failure of the study: whatever failed before it has been told, and the report says what is missing.
+                self._needless |= {u.name for u in step.units}
+                self.works.executed.add(step.name)
                 continue
             # A step without an arm looks at all the others, so it may be skipped only where each of them was.
             looks_at_news = step.arm is None and bool(self._executing)
