@@ -85,14 +85,15 @@ def assemble(
         n_classes=len(dataset.classes),
         weights=weights or {},
     )
+    trusted = candidate.own.trusted if candidate.own else ()
     try:
         ensemble = _of_what_is_shipped(candidate.build(ingredients))
-        fitted = [artefacts.load(path) for t in chosen for path in _parts(candidate, t, dataset)]
+        fitted = [artefacts.load(path, trusted) for t in chosen for path in _parts(candidate, t, dataset)]
         (shipped, oof), costs = meter(lambda: _put_together(ensemble, fitted, [t.predictions.oof for t in chosen], dataset))
         if fold_weights:
             oof = _weighed_by_fold(fold_weights, for_folds, dataset)
         test = predict(shipped, dataset, dataset.split.test)
-        artefacts.save(shipped, folder / ARTEFACT)
+        artefacts.save(shipped, folder / ARTEFACT, trusted)
     except (Exception, SystemExit) as error:
         raise TrainingError(f"{candidate.name} on {dataset.name}: assembling failed: {type(error).__name__}: {error}") from error
     final = getattr(shipped, "final_estimator_", None)
