@@ -344,8 +344,10 @@ def test_an_own_estimator_is_a_member_like_any_other(folder, tmp_path):
         measuring={"queries": 20, "rounds": 1, "warm_up": 1, "batch_sizes": (4,), "batch_repeats": 1},
         declared=declared,
     )
-    measured = experiments.measure_latency_and_memory(bench, arm, declared.candidates)
-    assert set(measured["candidate"]) == set(declared.candidates)
+    alone = ("logistic_regression", "mine", "pick")
+    measured = experiments.measure_latency_and_memory(bench, arm, alone)
+    assert set(measured["candidate"]) == set(alone)
+    experiments.build_ensembles(bench, arm, ("in_turn", "greedy_cost"))
     assert (measured.loc[measured["quantity"] == "latency_ms", "value"] > 0).all()
     units = {name: bench.fit_unit(arm, name) for name in declared.candidates}
     built = {name: training.load(bench.part(unit)) for name, unit in units.items()}
@@ -357,9 +359,9 @@ def test_an_own_estimator_is_a_member_like_any_other(folder, tmp_path):
     assert set(built["greedy_cost"].notes["price"]) == {"mine", "logistic_regression", "how"}
     with pytest.raises(InputError, match=r"not trusted \(my_models\.Centroids\)"):
         artefacts.load(Path(built["pick"].artefact))
-    simulated = experiments.simulate_ensembles(bench, arm, declared.candidates)
+    simulated = experiments.simulate_ensembles(bench, arm, alone)
     assert set(simulated.table.names) == {"mine", "logistic_regression"}
-    assert {"pick", "in_turn"} <= {b.name for b in (*simulated.built,)}
+    assert [b.members for b in simulated.built] == [("mine", "logistic_regression")]
     (folder / "my_models.py").write_text(MODELS.replace("sharpness=1.0, random", "sharpness=7.0, random"))
     assert all(bench.fit_unit(arm, name) != units[name] for name in ("mine", "pick", "in_turn", "greedy_cost"))
 
