@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 FIELDS = {
-    "max_train_rows": "training rows, at most",
-    "max_test_rows": "test rows, at most",
+    "max_train_rows": "training rows at most",
+    "max_test_rows": "test rows at most",
     "folds": "folds",
     "search_trials": "settings that a search tries",
     "queries": "timed queries",
@@ -36,12 +36,12 @@ FIELDS = {
     "batch_repeats": "calls with each batch",
     "threads": "threads",
     "time_limit_s": "time limit of a measuring process (s)",
-    "curve_calls": "calls with each batch size, at least",
-    "curve_rows": "rows with each batch size, at least",
+    "curve_calls": "calls with each batch size at least",
+    "curve_rows": "rows with each batch size at least",
     "curve_rounds": "rounds under load, each a fresh process",
     "load_queries": "arrivals of each rate",
-    "load_seconds": "duration of each rate, at least (s)",
-    "rate_trials": "rates that are tried, at most",
+    "load_seconds": "duration of each rate at least (s)",
+    "rate_trials": "rates that are tried at most",
     "latency_limit_ms": "p99 limit under load (ms)",
     "smallest_useful_gain": "smallest useful gain",
     "largest_latency_ratio": "largest tolerable p99 (times a baseline)",
@@ -129,12 +129,12 @@ def sweep_figure(
     finding = _finding(dataset, metric, first, axis, drawn, panels[0][0])
     costs = ["p99_ms"] if any(np.isfinite(t["p99_ms"]).any() for _, t in panels) else []
     with theme():
-        figure, whole = canvas(finding, 4.6 + 2.6 * len(costs), left=0.1)
+        figure, whole = canvas(finding, 4.6 + 2.6 * len(costs), left=0.125)
         box = whole.get_position()
         whole.remove()
         rows, columns = 1 + len(costs), len(panels)
-        width, height = (0.7 if columns == 1 else 0.885) / columns, box.height / rows
-        foot = box.y0 if columns == 1 else box.y0 + 0.06
+        width = (0.675 if columns == 1 else 0.86) / columns
+        foot = (0.75 if columns == 1 else 1.5) / float(figure.get_size_inches()[1])
         height = (box.y1 - foot) / rows
         for j, (title, table) in enumerate(panels):
             for i, column in enumerate((metric, *costs)):
@@ -148,8 +148,8 @@ def sweep_figure(
                 ax.set_title(title if i == 0 else "", fontsize=13, loc="left")
                 if i < rows - 1:
                     ax.set_xticklabels([])
-                elif j == (columns - 1) // 2:
-                    ax.set_xlabel(axis.name)
+        middle = box.x0 + (columns * width - 0.03) / 2
+        figure.text(middle, foot - 0.035, axis.name, ha="center", va="top", fontsize=14)
         for i in range(rows):
             _same_height(figure.axes[i::rows])
         _names(figure, drawn, others, beside=columns == 1)
@@ -304,21 +304,21 @@ def _finding(dataset: str, metric: str, table: pd.DataFrame, axis: _Axis, drawn:
     best = there.loc[(sign * there[metric]).idxmax(), "candidate"]
     own = table[(table["candidate"] == best) & np.isfinite(table[metric])].sort_values("place")
     first, last = own.iloc[0], own.iloc[-1]
-    span = f"{axis.name.removesuffix(', logarithmic')}: from {words[first['value']]} to {words[last['value']]}"
+    span = f"from {words[first['value']]} to {words[last['value']]} {axis.name.removesuffix(', logarithmic')}"
     where = f"{dataset} ({title})" if title else dataset
     if _apart(first, last, metric):
         what = f"{best} goes from {score(first[metric])} to {score(last[metric])} {label(metric)}"
     else:
         ends = own[metric].min(), own[metric].max()
-        what = f"no change of {best} in {label(metric)} that its intervals tell apart ({score(ends[0])} to {score(ends[1])})"
+        what = f"the {label(metric)} of {best} stays within its intervals ({score(ends[0])} to {score(ends[1])})"
     known = all(math.isfinite(row["p99_ms"]) and row["p99_ms"] > 0 for row in (first, last))
     if not known:
         cost = ""
     elif _apart(first, last, "p99_ms"):
-        cost = f", and {times(last['p99_ms'] / first['p99_ms'])} the p99"
+        cost = f", at {times(last['p99_ms'] / first['p99_ms'])} the p99"
     else:
-        cost = f", and none in p99 ({number(first['p99_ms'])} and {number(last['p99_ms'])} ms)"
-    return f"{where}, {span}, {what}{cost}"
+        cost = f", at a p99 that is not told apart ({number(first['p99_ms'])} and {number(last['p99_ms'])} ms)"
+    return f"{where}: {span}, {what}{cost}"
 
 
 def _apart(first: pd.Series[Any], last: pd.Series[Any], column: str) -> bool:
