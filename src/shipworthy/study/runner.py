@@ -279,8 +279,33 @@ class Runner:
             if planned := [s for s in self.plan.exclusive if s.name == step.name]:
                 yield f"measuring {step.arm.dataset if step.arm else ''}", [planned]
         if self.ends < math.inf:
+            yield from self._more()
             self.note_left_out(self.left_out())
         yield "judging", [(*self.plan.before_last, self.plan.last)]
+
+    def _more(self) -> Iterator[tuple[str, list[Sequence[Step]]]]:
+        """Once more, what was left out and by the pace that was measured fits after all; what failed is not tried again."""
+        failed = {str(failure["name"]) for failure in self.bench.failures()}
+        open_ = {u.name for u in self.left_out() if u.name not in failed}
+        whole = self.whole.only({*self.works.done, *open_})
+        # A step that was executed without them has to be executed again, which takes its time.
+        again = {s.name for s in whole.steps if s.arm and any(u.name in open_ for u in s.units)} - self._errored
+        self.works.executed -= again
+        before, self.whole = self.whole, whole
+        try:
+            self._fit()
+            chains = [
+                [s for s in chain if s.name in again and any(u.name in open_ for u in s.units)] for chain in self.plan.chains
+            ]
+            if any(chains):
+                yield "training more", [chain for chain in chains if chain]
+            for step in whole.exclusive:
+                self._fit()
+                for planned in (s for s in self.plan.exclusive if s.name == step.name and s.name in again):
+                    if any(u.name in open_ and u.name not in self.works.done for u in planned.units):
+                        yield f"measuring more of {step.arm.dataset if step.arm else ''}", [[planned]]
+        finally:
+            self.whole = before
 
     def _enter_plan(self) -> None:
         """Tell the ledger what is planned and what of it is there already."""
