@@ -287,25 +287,22 @@ class Runner:
         """Once more, what was left out and by the pace that was measured fits after all; what failed is not tried again."""
         failed = {str(failure["name"]) for failure in self.bench.failures()}
         open_ = {u.name for u in self.left_out() if u.name not in failed}
-        whole = self.whole.only({*self.works.done, *open_})
-        # A step that was executed without them has to be executed again, which takes its time.
-        again = {s.name for s in whole.steps if s.arm and any(u.name in open_ for u in s.units)} - self._errored
-        self.works.executed -= again
-        before, self.whole = self.whole, whole
+        before, self.whole = self.whole, self.whole.only({*self.works.done, *open_})
         try:
             self._fit()
-            chains = [
-                [s for s in chain if s.name in again and any(u.name in open_ for u in s.units)] for chain in self.plan.chains
-            ]
+            chains = [[s for s in chain if self._waits(s)] for chain in self.plan.chains]
             if any(chains):
                 yield "training more", [chain for chain in chains if chain]
-            for step in whole.exclusive:
+            for step in self.whole.exclusive:
                 self._fit()
-                for planned in (s for s in self.plan.exclusive if s.name == step.name and s.name in again):
-                    if any(u.name in open_ and u.name not in self.works.done for u in planned.units):
-                        yield f"measuring more of {step.arm.dataset if step.arm else ''}", [[planned]]
+                if planned := [s for s in self.plan.exclusive if s.name == step.name and self._waits(s)]:
+                    yield f"measuring more of {step.arm.dataset if step.arm else 'all'}", [planned]
         finally:
             self.whole = before
+
+    def _waits(self, step: Step) -> bool:
+        """Whether a step has units that are not done."""
+        return any(unit.name not in self.works.done for unit in step.units)
 
     def _enter_plan(self) -> None:
         """Tell the ledger what is planned and what of it is there already."""
@@ -376,7 +373,8 @@ class Runner:
             # What is trained must also be scored and measured; the short steps between may take time from the measuring.
             trained = [s.name for chain in self.plan.chains for s in chain if s.notebook == TRAIN]
             units = [u.name for chain in self.plan.chains for s in chain if s.notebook == TRAIN for u in s.units]
-            after = expected_wall_seconds(self.plan, self.workers, [*units, *trained], scale, slowness)
+            there = {*self.works.done, *self.works.executed} - {s.name for s in self.plan.steps if self._waits(s)}
+            after = expected_wall_seconds(self.plan, self.workers, [*there, *units, *trained], scale, slowness)
         return max(1.0, self.ends - self.clock() - after)
 
     def _tick(self, doing: str) -> None:
