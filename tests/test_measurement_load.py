@@ -258,6 +258,15 @@ def test_the_rate_of_the_traffic_is_tried_though_it_is_too_much(job):
     assert found.trials[0].p50_ms > 50  # the fiftieth waits for 49 before it, and has been due for 25 ms
 
 
+def test_a_rate_at_which_too_few_arrive_in_the_time_is_undecided():
+    """Absent queries that had not arrived yet missed nothing; those that did are still late where they were."""
+    for latency, outcome, over in ((1.0, "undecided", 0), (9.0, "missed", 300)):
+        run = made_up([latency] * 300, rate=5.0)
+        cut = replace(run, load=replace(run.load, min_count=700, max_duration_s=60.0))
+        trial = load.judge_rate(cut, 99, 5.0)
+        assert (trial.outcome, trial.over) == (outcome, over)
+
+
 def test_a_run_that_lasted_too_long_is_missed():
     """However fast what was answered was: the others were not answered at all, and count as beyond the limit."""
     trial = load.judge_rate(made_up([1.0] * 500, planned=700), 99, 5.0)

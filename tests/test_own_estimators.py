@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from shipworthy import artefacts, cli, datasets, training
+from shipworthy import artefacts, cli, datasets, experiments, training
 from shipworthy.candidates import own as own_module
 from shipworthy.experiments.arms import make_arm
 from shipworthy.experiments.own_ensembles import Declared
 from shipworthy.experiments.own_estimators import candidate_in
 from shipworthy.experiments.workbench import Workbench
 from shipworthy.measurement import ServingJob, measure_round
-from shipworthy.records import Costs, Ingredients, InputError, MeasuringPlan, OwnEstimator
+from shipworthy.records import Costs, Ingredients, InputError, MeasuringPlan, OwnCascade, OwnEstimator, OwnVote
 from shipworthy.study import read_study, run_study
 from shipworthy.study.schema import as_yaml, parse_study
 
@@ -156,7 +156,7 @@ def test_an_own_estimator_keeps_the_contract(folder, name, preprocess, tmp_path)
     said = trained.predictions.test
     np.testing.assert_allclose(said.sum(axis=1), 1)
     assert roc_auc_score(trained.predictions.test_y, said[:, 1]) > 0.6
-    loaded = artefacts.load(tmp_path / "out" / training.ARTEFACT, own="my_models")
+    loaded = artefacts.load(tmp_path / "out" / training.ARTEFACT, own=("my_models",))
     queries = json.loads(json.dumps(data.queries(data.split.test[:20])))
     np.testing.assert_allclose(loaded.predict_proba(queries), said[:20], rtol=1e-9)
     alone = np.vstack([loaded.predict_proba([q]) for q in queries])
@@ -187,7 +187,7 @@ def test_types_of_ones_own_are_loaded_only_where_the_study_names_them(folder, tm
     candidate = candidate_in("mine", [described(folder, "Centroids")])
     data = datasets.load("breast_cancer", max_train_rows=120)
     trained = training.fit(candidate, data, folder=tmp_path, random_state=3, search_trials=1, meter=meter)
-    for own in ("", "my_model", "other"):
+    for own in ((), ("my_model",), ("other",)):
         with pytest.raises(InputError, match=r"not trusted \(my_models\.Centroids\)"):
             artefacts.load(tmp_path / training.ARTEFACT, own=own)
     assert trained.candidate == "mine"
@@ -356,6 +356,61 @@ def test_the_example_of_the_readme_works(tmp_path):
     finally:
         sys.modules.pop("models", None)
         sys.path[:] = [p for p in sys.path if p != str(tmp_path)]
+
+
+def test_an_own_estimator_is_a_member_like_any_other(folder, tmp_path):
+    """A vote, a cascade and a greedy choice take it; they say what it says, are trusted as it is, measured and simulated."""
+    declared = Declared(
+        ("logistic_regression", "mine", "pick", "in_turn", "greedy_cost"),
+        (
+            OwnVote(name="pick", weights={"mine": 3.0, "logistic_regression": 1.0}),
+            OwnCascade(name="in_turn", members=("mine", "logistic_regression"), thresholds=(0.9,)),
+        ),
+        (described(folder, "Centroids"),),
+    )
+    bench = Workbench(tmp_path / "run", notify=[].append)
+    arm = make_arm(
+        "breast_cancer",
+        training={"max_train_rows": 120, "folds": 2},
+        measuring={"queries": 20, "rounds": 1, "warm_up": 1, "batch_sizes": (4,), "batch_repeats": 1},
+        declared=declared,
+    )
+    alone = ("logistic_regression", "mine", "pick")
+    measured = experiments.measure_latency_and_memory(bench, arm, alone)
+    assert set(measured["candidate"]) == set(alone)
+    experiments.build_ensembles(bench, arm, ("in_turn", "greedy_cost"))
+    assert (measured.loc[measured["quantity"] == "latency_ms", "value"] > 0).all()
+    units = {name: bench.fit_unit(arm, name) for name in declared.candidates}
+    built = {name: training.load(bench.part(unit)) for name, unit in units.items()}
+    said = {name: trained.predictions.test for name, trained in built.items()}
+    np.testing.assert_allclose(said["pick"], 0.75 * said["mine"] + 0.25 * said["logistic_regression"], rtol=1e-9)
+    sure = np.abs(said["mine"][:, 0] - said["mine"][:, 1]) >= 0.9
+    np.testing.assert_allclose(said["in_turn"], np.where(sure[:, None], said["mine"], said["logistic_regression"]), rtol=1e-9)
+    assert set(built["greedy_cost"].notes["members"]) <= {"mine", "logistic_regression"}
+    assert set(built["greedy_cost"].notes["price"]) == {"mine", "logistic_regression", "how"}
+    with pytest.raises(InputError, match=r"not trusted \(my_models\.Centroids\)"):
+        artefacts.load(Path(built["pick"].artefact))
+    simulated = experiments.simulate_ensembles(bench, arm, alone)
+    assert set(simulated.table.names) == {"mine", "logistic_regression"}
+    assert [b.members for b in simulated.built] == [("mine", "logistic_regression")]
+    (folder / "my_models.py").write_text(MODELS.replace("sharpness=1.0, random", "sharpness=7.0, random"))
+    assert all(bench.fit_unit(arm, name) != units[name] for name in ("mine", "pick", "in_turn", "greedy_cost"))
+
+
+def test_an_ensemble_of_ones_own_is_refused_in_a_sentence_or_read_back_without_an_import(folder):
+    """Members that no task has in common are refused at their line; a resolved study runs no code of theirs."""
+    votes = '"my_models:{}"\n  - logistic_regression\n  - greedy\n  - {{name: pick, weights: {{{}: 1, logistic_regression: 1}}}}'
+    with pytest.raises(
+        InputError, match=r"line 9: .*pick has members that no task has in common \(NoProbability: regression; log"
+    ):
+        read_study(str(write(folder, votes.format("NoProbability", "NoProbability"))))
+    with pytest.raises(InputError, match="there is no candidate 'Centroid'; "):
+        read_study(str(write(folder, votes.format("Centroids", "Centroid"))))
+    study = read_study(str(write(folder, votes.format("Centroids", "Centroids"))))
+    (folder / "my_models.py").unlink()
+    sys.modules.pop("my_models")
+    assert parse_study(as_yaml(study), "study.yaml") == study
+    assert "my_models" not in sys.modules
 
 
 @pytest.mark.study

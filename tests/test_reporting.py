@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import re
 import xml.etree.ElementTree as ET
 from dataclasses import asdict, replace
@@ -34,6 +35,7 @@ from shipworthy.reporting import (
     latency_distribution,
     pareto_front,
 )
+from shipworthy.reporting.sweeps import sweep_figure
 from shipworthy.reporting.wording import free_file, place_part
 
 KINDS = {"prior": "single", "logistic": "single", "forest": "tree_ensemble", "boost": "tree_ensemble", "vote": "ensemble"}
@@ -397,6 +399,35 @@ def test_swept_levels_get_a_section_and_rows_each():
     assert "adult (max_train_rows = 4000)" in report.html
     assert len(report.tables["results.csv"]) == 2 * 2 * 5
     assert len(report.figures) == 6
+
+
+def test_a_sweep_is_drawn_against_its_values_and_says_what_it_changes():
+    """A line a candidate through its scores and p99 at each value, "all" last; a field that changes nothing says so instead."""
+    sweep = {"max_train_rows": (1000, 4000, 0), "smallest_useful_gain": (0.001, 0.01)}
+    parts = []
+    for rows, gain in itertools.product(*sweep.values()):
+        part = make_records(level=f"{rows}; {gain}").assign(factor="; ".join(sweep))
+        boost, more = part["candidate"] == "boost", (1000, 4000, 0).index(rows)
+        for end in ("value", "low", "high"):
+            part.loc[boost & (part["quantity"] == "roc_auc"), end] += 0.03 * more
+            part.loc[boost & (part["quantity"] == "latency_ms"), end] *= 2**more
+        parts.append(part)
+    content = make_content()
+    report = build_report(replace(content, records=pd.concat(parts), study=replace(content.study, sweep=sweep)))
+    shown = report.figures["adult-against-max_train_rows.svg"]
+    finding = "from 1,000 to all training rows at most, boost goes from 0.9200 to 0.9800 ROC AUC, at 4.0 times the p99"
+    assert re.search(r"<title>(.*)</title>", shown)[1] == f"adult (smallest_useful_gain = 0.001): {finding}"
+    said = re.search(r"<desc>(.*)</desc>", shown)[1]
+    assert (
+        "boost at smallest_useful_gain = 0.01, 1,000: 0.9200 and 2.00 ms; 4,000: 0.9500 and 4.00 ms; all: 0.9800 and 8.00" in said
+    )
+    assert "adult-against-smallest_useful_gain.svg" not in report.figures
+    assert "smallest_useful_gain changes neither ROC AUC nor the p99 latency of a single query" in report.html
+    assert "![adult (smallest_useful_gain = 0.001): from 1,000" in report.markdown
+    drawn = sweep_figure(pd.concat(parts), "adult", "roc_auc", sweep, "max_train_rows").figure
+    line = next(line for line in drawn.axes[0].lines if np.allclose(line.get_ydata(), [0.92, 0.95, 0.98]))
+    np.testing.assert_allclose(line.get_xdata(), [0, 1, 2], atol=0.1)
+    assert [t.get_text() for t in drawn.axes[1].get_xticklabels()] == ["1,000", "4,000", "all"]
 
 
 def test_everything_is_in_the_order_of_the_study():

@@ -12,10 +12,10 @@ from shipworthy.experiments import Workbench, feasibility
 from shipworthy.experiments.arms import arms_of, study_at
 from shipworthy.experiments.left_out import left_out_sentences, read_left_out
 from shipworthy.experiments.workbench import TIME_LEFT_FILE
-from shipworthy.records import InputError, Verdict
+from shipworthy.records import InputError, OwnVote, Verdict
 from shipworthy.study import plan as planning
 from shipworthy.study import read_study, run_study
-from shipworthy.study.budget import USED, fit_into
+from shipworthy.study.budget import USED, _Units, by_worth, fit_into
 from shipworthy.study.plan import LOAD, MEASURE, expected_wall_seconds, plan_study
 from shipworthy.study.schema import study_digest
 from shipworthy.study.subset import subset_of
@@ -139,6 +139,26 @@ def test_money_without_a_map_is_read_back_as_that(tmp_path):
     assert map_table(held).empty
 
 
+def test_what_a_sceptic_asks_for_comes_first(tmp_path):
+    """The prior, the linear model, a booster, the ensemble that the study describes, the glass box; then the rest."""
+    vote = OwnVote(name="mine", weights={"xgboost": 1.0, "knn": 1.0})
+    names = ("stack", "mine", "knn", "glass_box", "decision_tree", "xgboost", "logistic_regression", "prior")
+    study = replace(subset_of(read_study("quick"), datasets=["breast_cancer"]), votes=(vote,), candidates=names)
+    plan = plan_study(Workbench(tmp_path), study)
+    order = by_worth(plan, _Units.of(plan), arms_of(study)[0])
+    assert order[:5] == ["prior", "logistic_regression", "xgboost", "mine", "glass_box"]
+    assert sorted(order) == sorted(names)
+
+
+def test_what_an_executed_step_left_out_takes_its_time(full):
+    """That its notebook went through does not make a unit free that it did not hand over."""
+    step = next(s for s in full.exclusive if s.notebook == MEASURE)
+    gone = {u.name for u in step.units if u.kind == "measure"}
+    done = (names_of(full) - gone) | {s.name for s in full.steps if s.arm}
+    assert not gone <= names_of(fit_into(full, full.judging_s / USED + 1, 2, done))
+    assert gone <= names_of(fit_into(full, full.judging_s / USED + 3600, 2, done))
+
+
 @pytest.mark.study
 def test_a_study_with_a_budget_answers_and_is_completed_later(tmp_path, write_study, monkeypatch):
     """What will not fit is left out of a run that ends well and says so; the same study without a budget adds it."""
@@ -154,7 +174,18 @@ def test_a_study_with_a_budget_answers_and_is_completed_later(tmp_path, write_st
     assert set(first.run.records()["candidate"]) == {"prior", "logistic_regression", "xgboost"}
     assert first.left_out[0] in first.run.report.read_text(encoding="utf-8")
     assert not [s for s in first.run.assessment().missing if s not in first.left_out]
-    second = run_study(study, outputs=tmp_path / "out")
+    # A plan that is too cautious at first: by the end of it there is time, and what was left out is taken in.
+    monkeypatch.setitem(planning.FIT_S, "random_forest", 0.6)
+    asked = []
+
+    def cautious(plan, seconds, workers, done, *pace):
+        planned = fit_into(plan, seconds, workers, done, *pace)
+        asked.append(seconds)
+        without = {u.name for s in planned.steps for u in s.units if u.candidate in {"random_forest", "soft_vote"}}
+        return planned.only(names_of(planned) - without) if len(asked) < 3 else planned
+
+    monkeypatch.setattr("shipworthy.study.runner.fit_into", cautious)
+    second = run_study(study, outputs=tmp_path / "out", within_minutes=600)
     assert (second.run.folder, second.failed, second.left_out) == (first.run.folder, (), ())
     assert "soft_vote" in set(second.run.records()["candidate"])
     assert second.run.verdicts()["reason"].str.contains("ROC AUC").all()

@@ -48,7 +48,7 @@ TRUSTED = (
 """Full names of the types that an artefact may hold beyond those that skops trusts by default."""
 
 
-def save(estimator: Estimator, path: Path, own: str = "") -> None:
+def save(estimator: Estimator, path: Path, own: tuple[str, ...] = ()) -> None:
     """Write a fitted estimator: whole or not at all.
 
     Parameters
@@ -56,8 +56,8 @@ def save(estimator: Estimator, path: Path, own: str = "") -> None:
     estimator : Estimator
     path : Path
         Ends in ``.skops``; its folder exists.
-    own : str
-        First name of a module of the user's own, whose types are trusted because their study names it.
+    own : tuple of str
+        First names of modules of the user's own, whose types are trusted because their study names them.
 
     Raises
     ------
@@ -85,23 +85,23 @@ def save(estimator: Estimator, path: Path, own: str = "") -> None:
         beside.unlink(missing_ok=True)
 
 
-def _foreign(path: Path, own: str) -> list[str]:
+def _foreign(path: Path, own: tuple[str, ...]) -> list[str]:
     import skops.io
 
     return [name for name in skops.io.get_untrusted_types(file=path) if name not in TRUSTED and not _of_own(name, own)]
 
 
-def _of_own(name: str, own: str) -> bool:
-    return bool(own) and name.startswith(f"{own}.")
+def _of_own(name: str, own: tuple[str, ...]) -> bool:
+    return name.partition(".")[0] in own
 
 
-def load(path: Path, own: str = "") -> Estimator:
+def load(path: Path, own: tuple[str, ...] = ()) -> Estimator:
     """Read an estimator that :func:`save` wrote.
 
     Parameters
     ----------
     path : Path
-    own : str
+    own : tuple of str
         As it was given to :func:`save`: never read from the file, which cannot say what is to be trusted.
 
     Returns

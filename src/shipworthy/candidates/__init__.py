@@ -15,10 +15,11 @@ from difflib import get_close_matches
 from functools import cache
 from typing import get_args
 
+from shipworthy.candidates.choosers import among
 from shipworthy.candidates.declared import declared
 from shipworthy.records import Candidate, InputError, Kind, Task
 
-__all__ = ["bagged", "declared", "get", "names", "sentence"]
+__all__ = ["among", "bagged", "declared", "get", "names", "sentence"]
 
 
 @cache

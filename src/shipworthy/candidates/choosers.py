@@ -8,9 +8,13 @@ This family does *not* know how good a member is, nor how it is found out.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from types import MappingProxyType
 from typing import get_args
 
-from shipworthy.records import Candidate, Choosing, Estimator, Ingredients, Task
+from shipworthy.records import Candidate, Choosing, Estimator, Ingredients, OwnModule, Task
 
 LIBRARY = ("logistic_regression", "decision_tree", "random_forest", "xgboost")
 """What may be chosen where no study names at least two single models or tree ensembles of its own; the prior never is."""
@@ -22,12 +26,17 @@ MS_SHARE = 0.005
 MIB_SHARE = 0.0005
 
 
-def weighted_vote(ingredients: Ingredients) -> Estimator:
+NONE: Mapping[str, Candidate] = MappingProxyType({})
+
+
+def weighted_vote(ingredients: Ingredients, own: Mapping[str, Candidate] = NONE) -> Estimator:
     """An unfitted vote of the members that the ingredients weigh; without any, of the whole library alike.
 
     Parameters
     ----------
     ingredients : Ingredients
+    own : mapping of str to Candidate
+        Members that are not of the catalogue.
 
     Returns
     -------
@@ -40,11 +49,28 @@ def weighted_vote(ingredients: Ingredients) -> Estimator:
 
     regression = ingredients.task == "regression"
     names = list(ingredients.weights) or list(LIBRARY_OF_REGRESSORS if regression else LIBRARY)
-    members = [(name, get(name).build(ingredients)) for name in names]
+    members = [(name, (own.get(name) or get(name)).build(ingredients)) for name in names]
     weights = list(ingredients.weights.values()) or None
     if regression:
         return VotingRegressor(members, weights=weights, n_jobs=ingredients.n_jobs)
     return VotingClassifier(members, voting="soft", weights=weights, flatten_transform=False, n_jobs=ingredients.n_jobs)
+
+
+def among(candidate: Candidate, own: Sequence[Candidate]) -> Candidate:
+    """A vote of the catalogue that may choose somebody's own estimators too.
+
+    Parameters
+    ----------
+    candidate : Candidate
+        Chooses its members.
+    own : sequence of Candidate
+
+    Returns
+    -------
+    Candidate
+    """
+    build = partial(weighted_vote, own={c.name: c for c in own})
+    return replace(candidate, build=build, own=OwnModule.together(c.own for c in own))
 
 
 CANDIDATES = (

@@ -91,8 +91,8 @@ def module_of(own: OwnEstimator) -> OwnModule:
                 needs |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 needs.add(node.module.partition(".")[0])
-    trusted = "" if spec.name in TRUSTED_ANYWAY else spec.name
-    return OwnModule(trusted, own.folder, tuple(sorted(needs)))
+    trusted = () if spec.name in TRUSTED_ANYWAY else (spec.name,)
+    return OwnModule(trusted, (own.folder,) if own.folder else (), tuple(sorted(needs)))
 
 
 def _import(own: OwnEstimator) -> Any:

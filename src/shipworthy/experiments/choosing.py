@@ -42,7 +42,7 @@ class Chosen:
     notes: Mapping[str, Any]
 
 
-def choose(choosing: Choosing, library: Mapping[str, Trained], dataset: Dataset) -> Chosen:
+def choose(choosing: Choosing, library: Mapping[str, Trained], dataset: Dataset, trusted: tuple[str, ...] = ()) -> Chosen:
     """Choose members and weights.
 
     Parameters
@@ -51,6 +51,8 @@ def choose(choosing: Choosing, library: Mapping[str, Trained], dataset: Dataset)
     library : mapping of str to Trained
         At least two, trained on the data set's split.
     dataset : Dataset
+    trusted : tuple of str
+        Modules of the user's own whose types members may hold, as for ``artefacts.load``.
 
     Returns
     -------
@@ -61,7 +63,7 @@ def choose(choosing: Choosing, library: Mapping[str, Trained], dataset: Dataset)
     InputError
         If members cannot vote together.
     """
-    costs = _estimates(library) if choosing.priced else {}
+    costs = _estimates(library, trusted) if choosing.priced else {}
     everywhere = np.ones(len(dataset.split.train), dtype=bool)
     final = _select(choosing, library, dataset, everywhere, costs)
     folds = [_select(choosing, library, dataset, dataset.split.fold != k, costs) for k in range(dataset.split.n_folds)]
@@ -78,11 +80,11 @@ def _weights(selection: Selection) -> dict[str, float]:
     return dict(zip(selection.members, selection.weights, strict=True))
 
 
-def _estimates(library: Mapping[str, Trained]) -> dict[str, tuple[float, float]]:
+def _estimates(library: Mapping[str, Trained], trusted: tuple[str, ...]) -> dict[str, tuple[float, float]]:
     """Estimated milliseconds and mebibytes of each member."""
     from shipworthy import artefacts, training
 
-    efforts = {name: training.effort_of(artefacts.load(Path(t.artefact))) for name, t in library.items()}
+    efforts = {name: training.effort_of(artefacts.load(Path(t.artefact), trusted)) for name, t in library.items()}
     return {name: (effort.latency_ms, effort.memory_mib) for name, effort in efforts.items()}
 
 

@@ -15,7 +15,7 @@ from shipworthy.experiments.arms import Arm, members_in
 from shipworthy.experiments.choosing import choose
 from shipworthy.experiments.single_models import candidates_for, hand_over, train_single_models, trained_table, value_records
 from shipworthy.experiments.workbench import Workbench
-from shipworthy.records import Candidate, Costs, InputError, Record, Trained
+from shipworthy.records import Candidate, Costs, InputError, OwnModule, Record, Trained
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +31,8 @@ def _assemble(bench: Workbench, arm: Arm, candidate: Candidate) -> Callable[[Pat
             raise InputError(f"{candidate.name} cannot be assembled on {arm.title}: its member {absent[0]} is not trained")
         members = {m: training.load(bench.part(unit)) for m, unit in units.items()}
         dataset, asked = bench.dataset(arm), candidate.choosing
-        chosen, choosing = measure_costs(lambda: choose(asked, members, dataset)) if asked else (None, None)
+        trusted = candidate.own.trusted if candidate.own else ()
+        chosen, choosing = measure_costs(lambda: choose(asked, members, dataset, trusted)) if asked else (None, None)
         trained = training.assemble(
             candidate,
             members,
@@ -135,6 +136,14 @@ def votes_with(trained: Trained) -> tuple[str, ...]:
     """The members of an ensemble that asks each of them once, and combines what they say; empty for every other candidate."""
     members = tuple(trained.notes.get("members", ()))
     return members if trained.notes.get("asks_all") and trained.notes["models"] == len(members) else ()
+
+
+def loading_takes(arm: Arm, trained: Trained) -> OwnModule | None:
+    """What loading an artefact takes beyond the usual: of an ensemble that chose, what the members take that it chose."""
+    candidate = arm.candidate(trained.candidate)
+    if candidate.choosing is None:
+        return candidate.own
+    return OwnModule.together(arm.candidate(name).own for name in trained.notes["members"])
 
 
 def _with_members(trained: Trained, members: Mapping[str, Trained], *, bagged: bool = False) -> Costs:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from shipworthy.experiments.arms import Arm
-from shipworthy.experiments.ensembles import ensure_trained
+from shipworthy.experiments.ensembles import ensure_trained, loading_takes
 from shipworthy.experiments.workbench import Workbench, record_rows, write_json
 from shipworthy.records import Candidate, Conditions, Measurement
 
@@ -80,7 +80,7 @@ def _measure(bench: Workbench, arm: Arm, candidate: Candidate, round_index: int)
             plan=arm.measuring,
             seed=arm.seed,
             round_index=round_index,
-            own=candidate.own,
+            own=loading_takes(arm, trained),
         )
         # The child loads the saved file: its fingerprint says later which artefact the limits were tested on.
         loaded = artefacts.fingerprint(job.artefact)

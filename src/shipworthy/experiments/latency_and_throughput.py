@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from shipworthy.experiments.arms import Arm, arms_of, make_arm, study_at
-from shipworthy.experiments.ensembles import ensure_trained
+from shipworthy.experiments.ensembles import ensure_trained, loading_takes
 from shipworthy.experiments.latency_and_memory import draw_queries, measurement_from
 from shipworthy.experiments.workbench import Unit, Workbench, nan_for_null, write_json
 from shipworthy.records import QUANTITIES, Floats, LoadPlan, Measurement, RecipeFinding, Record, Scenario, Study, Told
@@ -169,17 +169,18 @@ def _job(bench: Workbench, arm: Arm, unit: Unit) -> LoadJob:
     from shipworthy import training
     from shipworthy.measurement import LoadJob
 
+    trained = training.load(bench.part(bench.fit_unit(arm, unit.candidate)))
     return LoadJob(
         candidate=unit.candidate,
         dataset=arm.dataset,
-        artefact=Path(training.load(bench.part(bench.fit_unit(arm, unit.candidate))).artefact),
+        artefact=Path(trained.artefact),
         queries=bench.part(bench.queries_unit(arm)) / "queries.json",
         threads=arm.measuring.threads,
         warm_up=arm.measuring.warm_up,
         seed=arm.seed,
         round_index=max(0, unit.round_index),
         time_limit_s=arm.measuring.time_limit_s,
-        own=arm.candidate(unit.candidate).own,
+        own=loading_takes(arm, trained),
     )
 
 

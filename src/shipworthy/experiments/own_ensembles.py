@@ -54,8 +54,30 @@ class Declared:
         """
         from shipworthy import candidates
 
-        own = next((e for e in self.ensembles if e.name == name), None)
-        return candidates.declared(own) if own else candidate_in(name, self.estimators)
+        ensemble = next((e for e in self.ensembles if e.name == name), None)
+        if ensemble is not None:
+            return candidates.declared(
+                ensemble, {m: candidate_in(m, self.estimators) for m in ensemble.members if m in self._own}
+            )
+        found = candidate_in(name, self.estimators)
+        if found.choosing is None or not self._own:
+            return found
+        return candidates.among(found, [candidate_in(own, self.estimators) for own in self._own])
+
+    @property
+    def _own(self) -> tuple[str, ...]:
+        """Names of the own estimators."""
+        return tuple(e.name for e in self.estimators)
+
+    def imports(self, name: str) -> bool:
+        """Whether to know a candidate, one of somebody's own estimators must be imported."""
+        from shipworthy import candidates
+
+        ensemble = next((e for e in self.ensembles if e.name == name), None)
+        if ensemble is not None:
+            return not set(ensemble.members).isdisjoint(self._own)
+        chooses = name in candidates.names() and candidates.get(name).choosing is not None
+        return name in self._own or (chooses and bool(self._own))
 
 
 def fit_for_library(declared: Declared, task: Task) -> tuple[str, ...]:

@@ -263,7 +263,9 @@ def obtain(job: dict[str, Any], report: Report) -> Any:
     report.values("import_ms", [(time.perf_counter_ns() - began) / 1e6])
     report.stage("loading")
     began = time.perf_counter_ns()
-    model = factory(Path(job["artefact"])) if job["factory"] else artefacts.load(Path(job["artefact"]), own=job.get("own", ""))
+    model = (
+        factory(Path(job["artefact"])) if job["factory"] else artefacts.load(Path(job["artefact"]), own=tuple(job.get("own", ())))
+    )
     report.values("load_ms", [(time.perf_counter_ns() - began) / 1e6])
     return model
 

@@ -52,7 +52,7 @@ def _modules_in(artefact: Path, roots: frozenset[str] = ALLOWED_ROOTS) -> tuple[
 
 def importable(
     artefact: Path, factory: str = "", own: OwnModule | None = None, sys_path: tuple[str, ...] = ()
-) -> dict[str, tuple[str, ...] | str]:
+) -> dict[str, tuple[str, ...]]:
     """What a child may import, as part of its job.
 
     Parameters
@@ -61,7 +61,7 @@ def importable(
     factory : str
         ``"module:function"`` that stands for the artefact; empty if nothing does.
     own : OwnModule, optional
-        What loading the artefact of somebody's own estimator takes.
+        What loading an artefact of somebody's own estimators takes.
     sys_path : tuple of str
         Folders that are searched first.
 
@@ -69,18 +69,18 @@ def importable(
     -------
     dict
         ``modules``: those that the artefact mentions, to be imported before it is loaded; ``allowed``: the packages that a lean
-        child finds. ``own``: the module whose types may be built beyond the usual. ``sys_path``: the folders, that of ``own``
+        child finds. ``own``: the modules whose types may be built beyond the usual. ``sys_path``: the folders, those of ``own``
         among them.
     """
     modules = () if factory else _modules_in(artefact)
     needs = frozenset(m.partition(".")[0] for m in modules) & {"xgboost"}
     if factory:
         needs |= {factory.partition(":")[0].partition(".")[0]}
-    trusted = ""
+    trusted: tuple[str, ...] = ()
     if own is not None:
         trusted, needs = own.trusted, needs | frozenset(own.needs)
-        modules = (*modules, *_modules_in(artefact, frozenset({trusted})))
-        sys_path = (*sys_path, *((own.folder,) if own.folder else ()))
+        modules = (*modules, *_modules_in(artefact, frozenset(trusted)))
+        sys_path = (*sys_path, *own.folders)
     return {"modules": modules, "allowed": allowed_packages(needs), "own": trusted, "sys_path": sys_path}
 
 

@@ -320,28 +320,35 @@ def _rate(per_s: float) -> str:
 def judge_rate(run: LoadRun, percentile: float, limit_ms: float) -> RateTrial:
     """What one run in the server scenario says of a limit, by LoadGen's early stopping.
 
-    A run that lasted too long to be whole is *missed*: its queue grew faster than it was served. One that kept the limit only
-    because it ended before its queue had grown is *undecided*. Latencies in a queue come in
-    clumps, so the counts say a little more than they should; LoadGen's do too.
+    A run that lasted too long to be whole is *missed*: its queue grew faster than it was served. Where the queries would not even
+    have arrived by then, it says nothing of those that are absent, and is *undecided* if the others kept the limit. One that
+    kept the limit only because it ended before its queue had grown is *undecided*. Latencies in a queue come in clumps, so the
+    counts say a little more than they should; LoadGen's do too.
     """
     latency = run.latency()
     bound = latency.percentile_bound(percentile, CONFIDENCE)
     values = np.array(latency.values)
     outcome: RequirementOutcome = "met" if bound.high <= limit_ms else "missed" if bound.low > limit_ms else "undecided"
+    absent = 0 if _arrives_too_slowly(run.load) else max(0, run.load.planned - run.n)
     if not run.whole:
-        outcome = "missed"
+        outcome = "missed" if absent or outcome == "missed" else "undecided"
     elif outcome == "met" and run.overloaded:
         outcome = "undecided"
     return RateTrial(
         rate_per_s=run.load.scenario.rate_per_s,
         n=run.n,
-        over=int((values > limit_ms).sum()) + max(0, run.load.planned - run.n),
+        over=int((values > limit_ms).sum()) + absent,
         p50_ms=latency.percentile(50),
         p99_ms=bound.observed,
         at_most_ms=bound.high,
         utilisation=run.utilisation,
         outcome=outcome,
     )
+
+
+def _arrives_too_slowly(load: Load) -> bool:
+    """Whether the queries of a load take longer to arrive than it may last."""
+    return load.planned > load.scenario.rate_per_s * load.max_duration_s
 
 
 def find_highest_rate(
@@ -401,6 +408,11 @@ def find_highest_rate(
             break
         runs.append(run)
         tried.append(judge_rate(run, percentile, limit_ms))
+        if not run.whole and tried[-1].outcome == "undecided":
+            # At a lower rate fewer still would arrive in that time.
+            lasts = f"in the {load.max_duration_s:g} s that a run may last"
+            failure = f"{lasts} {run.n} of {run.load.planned} queries arrive at {_rate(rate)} queries/s, too few to tell"
+            break
         following = _next_rate(RateSearch(percentile, limit_ms, tuple(tried), ()), guess, highest)
         if not following:
             break

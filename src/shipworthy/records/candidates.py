@@ -5,7 +5,7 @@ This module does *not* know which candidates there are, or how one is fitted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
@@ -97,7 +97,7 @@ class Candidate:
     bagged : bool
         It holds a model of its member for each fold, fitted without that fold, instead of the member itself.
     own : OwnModule, optional
-        Of somebody's own estimator, what loading its artefact takes.
+        Of somebody's own estimator, and of an ensemble that has one among its members, what loading its artefact takes.
     """
 
     name: str
@@ -149,15 +149,31 @@ class OwnEstimator:
 
 @dataclass(frozen=True, slots=True)
 class OwnModule:
-    """What loading an artefact of somebody's own estimator takes.
+    """What loading an artefact of somebody's own estimators takes.
 
-    ``trusted`` is the package whose types may be built (empty: none beyond the usual), ``folder`` is searched for it, and
-    ``needs`` are the import names that its sources mention.
+    ``trusted`` are the packages whose types may be built (none: the usual alone), ``folders`` are searched for them, and
+    ``needs`` are the import names that their sources mention.
     """
 
-    trusted: str
-    folder: str
+    trusted: tuple[str, ...]
+    folders: tuple[str, ...]
     needs: tuple[str, ...]
+
+    @classmethod
+    def together(cls, parts: Iterable[OwnModule | None]) -> OwnModule | None:
+        """What an artefact takes that holds all of these; ``None`` where none of them takes anything.
+
+        Examples
+        --------
+        >>> OwnModule.together([None, OwnModule(("a",), ("x",), ("scipy",)), OwnModule(("b",), ("x",), ())]).trusted
+        ('a', 'b')
+        """
+        there = [part for part in parts if part is not None]
+
+        def each(field: str) -> tuple[str, ...]:
+            return tuple(dict.fromkeys(name for part in there for name in getattr(part, field)))
+
+        return cls(each("trusted"), each("folders"), each("needs")) if there else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,7 +68,7 @@ class OwnVote:
     ----------
     name : str
     weights : dict of str to float
-        Of each member, a candidate of the catalogue; only their ratios count.
+        Of each member, a candidate of the catalogue or an own estimator of the study; only their ratios count.
     """
 
     __pydantic_config__ = FORBID_UNKNOWN
@@ -89,7 +89,7 @@ class OwnCascade:
     ----------
     name : str
     members : tuple of str
-        Candidates of the catalogue, in the order in which they are asked.
+        Candidates of the catalogue or own estimators of the study, in the order in which they are asked.
     thresholds : tuple of float
         Of every member but the last: its answer stands where it is at least so confident. None by agreement.
     confidence : {"margin", "entropy", "agreement"}

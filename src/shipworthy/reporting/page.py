@@ -21,6 +21,7 @@ from shipworthy.reporting.content import Report, ReportContent
 from shipworthy.reporting.makeup import make_up, members_table
 from shipworthy.reporting.protocol import levels_of, measured_conditions, protocol
 from shipworthy.reporting.stakeholders import hearing_sections, stakeholder_frames, veto_sentences
+from shipworthy.reporting.sweeps import sweep_view
 from shipworthy.reporting.wording import (
     KIND_WORDS,
     bayes_lines,
@@ -105,6 +106,7 @@ def build_report(content: ReportContent) -> Report:
         "loads": load.load_view(places.sort(content.loads, lambda found: (found["dataset"], found["level"])), drawn),
         "simulations": budgets.simulation_view(places.sort(content.simulations, lambda f: (f["dataset"], f["level"])), drawn),
         "money": money.money_view(places.sort(content.money, lambda m: (m["dataset"], m["level"])), records, drawn),
+        "sweeps": sweep_view(study, records, drawn),
         "matrix": matrix.matrix_view(csv["scores.csv"]),
         "results": _result_rows(results[:ROWS_ON_THE_PAGE], study.metric),
         "results_left_out": max(0, len(results) - ROWS_ON_THE_PAGE),

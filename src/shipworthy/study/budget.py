@@ -1,7 +1,9 @@
 """Fits a plan into a time budget: what is worth most first, and nothing that will not fit.
 
-The order of worth: on every data set the cheapest single model, tree ensemble and ensemble, then the next of each; then what else
-is swept; then further seeds; then load. A candidate comes with its members, and as a whole: trained, scored, measured.
+The order of worth is that in which a sceptic asks: on every data set the prior, for whoever cannot beat it has learnt nothing;
+the linear model and a booster, which an ensemble must beat; the ensemble that the study is about, its own if it describes one;
+the glass box, which can be read; then the others, single models, tree ensembles and ensembles in turn, each cheapest first. Then
+what else is swept; then further seeds; then load. A candidate comes with its members, and as a whole: trained, scored, measured.
 
 This module does *not* know how a plan is executed, or what time it is.
 """
@@ -19,6 +21,10 @@ from shipworthy.experiments.own_ensembles import Declared
 from shipworthy.records import Kind
 from shipworthy.study.plan import Plan, expected_wall_seconds
 
+ASKED_FIRST = (("prior",), ("logistic_regression", "ridge"), ("xgboost", "hist_gradient_boosting", "xgboost_tuned"))
+"""What a sceptic holds an ensemble against; of each the first that the study names."""
+ASKED_NEXT = ("glass_box",)
+"""After the first ensemble."""
 USED = 0.92
 """Share of the time left that is planned with: what is expected are medians."""
 
@@ -119,7 +125,10 @@ class _Fitting:
         if more <= self.kept:
             return True
         tried = self.plan.only(self.kept | more)
-        if expected_wall_seconds(tried, self.workers, list(self.done), self.correction, self.slowness) > USED * self.seconds:
+        # A step that was executed is executed again for what it did not hand over.
+        again = {step.name for step in tried.steps if any(u.name not in self.done for u in step.units)}
+        done = list(self.done - again)
+        if expected_wall_seconds(tried, self.workers, done, self.correction, self.slowness) > USED * self.seconds:
             return False
         self.kept |= more
         return True
@@ -156,15 +165,17 @@ def _by_turns(plan: Plan, units: _Units, arms: Sequence[Arm]) -> Iterator[tuple[
 
 
 def by_worth(plan: Plan, units: _Units, arm: Arm) -> list[str]:
-    """The study's candidates: kinds in turn, cheapest first; ensembles wait one turn for something to be held against."""
-    known = Declared.of(plan.study)
+    """The study's candidates, most worth first: those that a sceptic asks for, and then kinds in turn, cheapest first."""
+    known, named = Declared.of(plan.study), plan.study.candidates
+    own = {e.name for e in known.ensembles}
 
-    def cost(name: str) -> float:
-        return sum(plan.seconds.get(unit, 0.0) for unit in units.whole(arm.key, name))
+    def cost(name: str) -> tuple[bool, float]:
+        """What the study describes itself is what it is about."""
+        return name not in own, sum(plan.seconds.get(unit, 0.0) for unit in units.whole(arm.key, name))
 
     kinds = get_args(Kind)
-    places: list[tuple[int, int, str]] = []
-    for kind in kinds:
-        alike = sorted((n for n in plan.study.candidates if known.candidate(n).kind == kind), key=cost)
-        places += [(turn + (kind == "ensemble"), kinds.index(kind), name) for turn, name in enumerate(alike)]
-    return [name for _, _, name in sorted(places)]
+    alike = {kind: sorted((n for n in named if known.candidate(n).kind == kind), key=cost) for kind in kinds}
+    first = [next((n for n in names if n in named), "") for names in ASKED_FIRST]
+    first += [*alike["ensemble"][:1], *(n for n in ASKED_NEXT if n in named)]
+    turns = (name for turn in zip_longest(*alike.values()) for name in turn)
+    return [name for name in dict.fromkeys([*first, *turns]) if name]

@@ -10,7 +10,7 @@ import os
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -283,8 +283,26 @@ class Runner:
             if planned := [s for s in self.plan.exclusive if s.name == step.name]:
                 yield f"measuring {step.arm.dataset if step.arm else ''}", [planned]
         if self.ends < math.inf:
+            yield from self._more()
             self.note_left_out(self.left_out())
         yield "judging", [(*self.plan.before_last, self.plan.last)]
+
+    def _more(self) -> Iterator[tuple[str, list[Sequence[Step]]]]:
+        """Once more, what was left out and by the pace that was measured fits after all; what failed is not tried again."""
+        self._tick("measuring")
+        left_out = {u.name for u in self.left_out()}
+        self._fit()
+        chains = [[s for s in chain if self._waits(s, left_out)] for chain in self.plan.chains]
+        if any(chains):
+            yield "training more", [chain for chain in chains if chain]
+        for step in self.whole.exclusive:
+            self._fit()
+            if planned := [s for s in self.plan.exclusive if s.name == step.name and self._waits(s, left_out)]:
+                yield f"measuring more of {step.arm.dataset if step.arm else 'all'}", [planned]
+
+    def _waits(self, step: Step, among: Container[str]) -> bool:
+        """Whether a step has units among these that are not done."""
+        return any(unit.name in among and unit.name not in self.works.done for unit in step.units)
 
     def _enter_plan(self) -> None:
         """Tell the ledger what is planned and what of it is there already."""
@@ -360,7 +378,10 @@ class Runner:
             # What is trained must also be scored and measured; the short steps between may take time from the measuring.
             trained = [s.name for chain in self.plan.chains for s in chain if s.notebook == TRAIN]
             units = [u.name for chain in self.plan.chains for s in chain if s.notebook == TRAIN for u in s.units]
-            after = expected_wall_seconds(self.plan, self.workers, [*units, *trained], scale, slowness)
+            there = {*self.works.done, *self.works.executed} - {
+                s.name for s in self.plan.steps if self._waits(s, {u.name for u in s.units})
+            }
+            after = expected_wall_seconds(self.plan, self.workers, [*there, *units, *trained], scale, slowness)
         return max(1.0, self.ends - self.clock() - after)
 
     def _tick(self, doing: str) -> None:

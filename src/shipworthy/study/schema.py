@@ -281,7 +281,7 @@ def _describe_estimators(values: dict[str, Any], where: str, root: yaml.Node) ->
 
 
 def _unusable(study: Study, own: list[int]) -> list[tuple[tuple[Any, ...], str]]:
-    """What is wrong with somebody's own estimators, which are imported to be looked at."""
+    """What is wrong with somebody's own estimators, which are imported to be looked at, and with ensembles of them."""
     found: list[tuple[tuple[Any, ...], str]] = []
     written = len(study.estimators) - len(own)
     for index, described in enumerate(study.estimators):
@@ -290,6 +290,13 @@ def _unusable(study: Study, own: list[int]) -> list[tuple[tuple[Any, ...], str]]
             own_estimators.candidate_in(described.name, study.estimators)
         except InputError as error:
             found.append((field, str(error)))
+    declared = Declared.of(study)
+    for index, name in enumerate(study.candidates if not found else ()):
+        try:
+            if declared.imports(name):
+                declared.candidate(name)
+        except InputError as error:
+            found.append((("candidates", index), str(error)))
     return found
 
 
@@ -310,7 +317,6 @@ def _problems(study: Study) -> list[tuple[tuple[Any, ...], str]]:
     found: list[tuple[tuple[Any, ...], str]] = []
 
     own, declared = {f.name for f in study.files}, Declared.of(study)
-    mine = {o.name for o in study.estimators}
 
     def check(field: tuple[Any, ...], attempt: Any) -> None:
         try:
@@ -324,7 +330,7 @@ def _problems(study: Study) -> list[tuple[tuple[Any, ...], str]]:
     for index, name in enumerate(study.datasets):
         check(("datasets", index), lambda name=name: None if name in own else datasets.summary(name))
     for index, name in enumerate(study.candidates):
-        check(("candidates", index), lambda name=name: None if name in mine else declared.candidate(name))
+        check(("candidates", index), lambda name=name: None if declared.imports(name) else declared.candidate(name))
     repeated = [f for f in ("datasets", "candidates", "seeds") if len(set(getattr(study, f))) < len(getattr(study, f))]
     found += [((field,), "names something twice; name it once") for field in repeated]
     if study.metric not in _metrics():
@@ -384,9 +390,10 @@ def _check_tasks(study: Study, check: Callable[[tuple[Any, ...], Callable[[], No
     for name, task in tasks.items():
         check(("metric",), partial(check_metric, study.metric, task, name))
         # What somebody's own estimator can do is known only when it is imported, which reading a study does not.
+        declared = Declared.of(study)
         for index, candidate in enumerate(study.candidates):
-            if candidate not in {o.name for o in study.estimators}:
-                check(("candidates", index), partial(check_candidate, candidate, task, name, Declared.of(study)))
+            if not declared.imports(candidate):
+                check(("candidates", index), partial(check_candidate, candidate, task, name, declared))
         for place, quantity in wishes(study, name):
             check(place, partial(check_wish, quantity, task, name))
 

@@ -87,11 +87,12 @@ def assemble(
         weights=weights or {},
     )
     more: dict[str, Any] = {}
+    trusted = candidate.own.trusted if candidate.own else ()
     try:
         ensemble = candidate.build(ingredients)
         unfitted = [model for _, model in getattr(ensemble, "estimators", ())]
         ensemble = _of_what_is_shipped(ensemble)
-        fitted = [artefacts.load(path) for t in chosen for path in _parts(candidate, t, dataset)]
+        fitted = [artefacts.load(path, trusted) for t in chosen for path in _parts(candidate, t, dataset)]
         said = [t.predictions.oof for t in chosen]
         (shipped, own), costs = meter(lambda: _put_together(ensemble, fitted, said, dataset))
         if own is not None:
@@ -102,7 +103,7 @@ def assemble(
         if fold_weights:
             oof = _weighed_by_fold(fold_weights, for_folds, dataset)
         test = predict(shipped, dataset, dataset.split.test)
-        artefacts.save(shipped, folder / ARTEFACT)
+        artefacts.save(shipped, folder / ARTEFACT, trusted)
     except (Exception, SystemExit) as error:
         raise TrainingError(f"{candidate.name} on {dataset.name}: assembling failed: {type(error).__name__}: {error}") from error
     final = getattr(shipped, "final_estimator_", None)

@@ -114,7 +114,7 @@ def fit(
         step = "its test predictions"
         test = predict(shipped, dataset, dataset.split.test)
         step = "saving it"
-        artefacts.save(shipped, folder / ARTEFACT, candidate.own.trusted if candidate.own else "")
+        artefacts.save(shipped, folder / ARTEFACT, candidate.own.trusted if candidate.own else ())
         for model, path in zip(kept, fold_artefacts(folder, len(kept)), strict=True):
             artefacts.save(model, path)
     except (Exception, SystemExit) as error:
