@@ -63,6 +63,14 @@ def test_versions_are_those_that_are_imported():
     assert told["python"].startswith(f"{sys.version_info.major}.{sys.version_info.minor}.")
 
 
+def test_versions_are_read_once(monkeypatch):
+    """Every unit's identity holds them, so asking again reads nothing, and what one caller does to its answer no other sees."""
+    told = machine.library_versions()
+    monkeypatch.setattr(machine.metadata, "version", lambda name: pytest.fail(f"{name} was read again"))
+    machine.library_versions().clear()
+    assert machine.library_versions() == told
+
+
 def test_a_lean_environment_holds_what_serving_requires_and_no_more():
     """scikit-learn's and skops' requirements are allowed; pandas, plots and notebooks are not; XGBoost only on demand."""
     plain = set(machine.allowed_packages(frozenset()))
