@@ -16,6 +16,8 @@ import pytest
 
 from shipworthy.measurement import child, costs, machine
 
+pytestmark = pytest.mark.alone
+
 
 def test_the_description_is_plain_json_and_agrees_with_psutil():
     """All facts survive JSON, and memory and cores are what psutil counts."""
