@@ -25,8 +25,14 @@ help: ## Say what can be made
 study: $(stamp) ## Set everything up and run the built-in study `quick`: from nothing to a verdict
 	.venv/bin/shipworthy run quick
 
-test: $(stamp) ## Set everything up and run the tests
-	$(venv) -m pytest
+test: $(stamp) ## Set everything up and run the tests (JOBS=4 runs four side by side instead of two)
+	@beside=passed; alone=passed; \
+	echo "Most tests, $(or $(JOBS),2) side by side:"; \
+	$(venv) -m pytest -n $(or $(JOBS),2) --dist loadfile --no-loadscope-reorder -m 'not alone' || beside=FAILED; \
+	echo "Then those that time or weigh something, with nothing beside them:"; \
+	$(venv) -m pytest -m alone || alone=FAILED; \
+	echo "Tests side by side: $$beside. Tests that time or weigh something: $$alone."; \
+	test "$$beside$$alone" = passedpassed
 
 lab: $(stamp) ## Open the notebooks in JupyterLab
 	.venv/bin/shipworthy lab

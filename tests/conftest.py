@@ -25,6 +25,14 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 settings.register_profile("shipworthy", deadline=None, derandomize=True, database=None)
 settings.load_profile("shipworthy")
 
+
+def pytest_collection_modifyitems(config, items):
+    """Side by side a file at a time, those that run studies and notebooks come first: no long one is left for the end."""
+    if hasattr(config, "workerinput"):
+        long = {item.path for item in items if any(item.get_closest_marker(mark) for mark in ("study", "notebooks", "browser"))}
+        items.sort(key=lambda item: item.path not in long)
+
+
 SMALL_STUDY = """\
 name: {name}
 question: Is a vote of three worth shipping?

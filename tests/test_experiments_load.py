@@ -15,6 +15,8 @@ from shipworthy.records import Conditions, LoadPlan, Measurement, Prices, Study
 from shipworthy.study.plan import LOAD, plan_study
 from shipworthy.study.schema import parse_study
 
+pytestmark = pytest.mark.alone
+
 PLAN = LoadPlan(
     candidates=("xgboost",),
     curve_batch_sizes=(1, 8, 64),

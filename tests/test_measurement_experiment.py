@@ -18,6 +18,8 @@ from shipworthy.experiments.workbench import Workbench
 from shipworthy.measurement import machine
 from shipworthy.records import Conditions, Costs, Measurement, Predictions, Trained
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture
 def bench(tmp_path, monkeypatch):

@@ -16,6 +16,8 @@ from shipworthy.measurement import load, load_child
 from shipworthy.records import Conditions, InputError, Scenario
 from shipworthy.simulation import lindley, predict_highest_rate
 
+pytestmark = pytest.mark.alone
+
 SINGLE = Scenario(name="single_stream")
 
 

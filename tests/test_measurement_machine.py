@@ -16,6 +16,8 @@ import pytest
 
 from shipworthy.measurement import child, costs, machine
 
+pytestmark = pytest.mark.alone
+
 
 def test_the_description_is_plain_json_and_agrees_with_psutil():
     """All facts survive JSON, and memory and cores are what psutil counts."""
@@ -61,6 +63,14 @@ def test_versions_are_those_that_are_imported():
     told = machine.library_versions()
     assert told["numpy"] == np.__version__
     assert told["python"].startswith(f"{sys.version_info.major}.{sys.version_info.minor}.")
+
+
+def test_versions_are_read_once(monkeypatch):
+    """Every unit's identity holds them, so asking again reads nothing, and what one caller does to its answer no other sees."""
+    told = machine.library_versions()
+    monkeypatch.setattr(machine.metadata, "version", lambda name: pytest.fail(f"{name} was read again"))
+    machine.library_versions().clear()
+    assert machine.library_versions() == told
 
 
 def test_a_lean_environment_holds_what_serving_requires_and_no_more():

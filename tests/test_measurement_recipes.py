@@ -420,6 +420,7 @@ def test_an_unknown_recipe_is_refused(job):
         replay(replace(job, recipes=("stopwatch",)))
 
 
+@pytest.mark.alone
 def test_dividing_by_the_rows_hides_what_one_query_takes(models, tmp_path, monkeypatch):
     """Of real artefacts in real children every bulk recipe tells far less than one query takes, and all tell something."""
     from shipworthy import artefacts

@@ -19,6 +19,8 @@ import pytest
 from shipworthy.measurement import child, noise, serving, summaries
 from shipworthy.records import QUANTITIES, Conditions, Measurement, MeasuringPlan
 
+pytestmark = pytest.mark.alone
+
 PLANTED = '''
 import os, signal, sys, time
 

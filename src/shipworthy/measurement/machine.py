@@ -142,7 +142,16 @@ def machine_fingerprint() -> str:
 
 
 def library_versions() -> dict[str, str]:
-    """Version of Python and of each installed library of :data:`LIBRARIES`, by distribution name."""
+    """Version of Python and of each installed library of :data:`LIBRARIES`, by distribution name.
+
+    Read once in a process: it is part of the identity of every unit, and a plan has thousands.
+    """
+    return dict(_library_versions(tuple(sys.path)))
+
+
+@cache
+def _library_versions(search_path: tuple[str, ...]) -> dict[str, str]:
+    del search_path  # part of the cache's key only: what is installed depends on it
     found = {"python": platform.python_version()}
     for name in LIBRARIES:
         with suppress(metadata.PackageNotFoundError):
