@@ -590,7 +590,6 @@ def test_the_ledger_says_what_failed(troubled):
     assert {name.split("/")[-1] for (name,) in ledger(troubled.run, "select name from notebooks where status = 'failed'")} == {
         "01_train_single_models",
         "03_compare_accuracy",
-        "08_simulate_ensembles",
     }
     kinds = ledger(troubled.run, "select kind, candidate from units where status = 'failed'")
     assert {candidate for _, candidate in kinds} == {"decision_tree", ""}
