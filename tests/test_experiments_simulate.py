@@ -12,8 +12,8 @@ from shipworthy import experiments, reporting, simulation, training
 from shipworthy.experiments.assessment import read_simulations
 from shipworthy.experiments.latency_and_memory import measurements_of
 from shipworthy.experiments.own_ensembles import Declared
-from shipworthy.experiments.simulated import Asked, asked_of, pick_line, tell
-from shipworthy.records import InputError, OwnCascade, Prices, Requirement, Study
+from shipworthy.experiments.simulated import Asked, asked_of, pick_line, simulate_unit, tell
+from shipworthy.records import InputError, OwnCascade, Prices, Requirement, SimulationPlan, Study
 from shipworthy.simulation import member_cost
 from shipworthy.study.plan import SIMULATE, plan_study
 from shipworthy.study.schema import parse_study
@@ -131,6 +131,35 @@ def test_a_cascade_that_was_built_stands_beside_its_prediction(simulated, bench,
     # The law of costs is of votes and stacks: two others of a cascade, too few of each of the two.
     assert simulated.model.n_composites == 2
     assert {name: row["law"] for name, row in rows.items()} == {"soft_vote": 0, "stack": 0, "in_turn": 2, "agreed": 2}
+
+
+def test_another_build_changes_what_is_predicted_and_meets_no_reality(simulated, bench, arm, tmp_path):
+    """On two cores with preprocessing shared, costs are the room's for that build; what was built is predicted as it was."""
+    study = parse_study(STUDY + "simulation: {cores: 2, share_preprocessing: true}\n", "built.yaml")
+    asked = asked_of(study, arm)
+    assert asked.plan == SimulationPlan(cores=2, share_preprocessing=True)
+    (step,) = [s for s in plan_study(experiments.Workbench(tmp_path), study).before_last if s.notebook == SIMULATE]
+    assert (step.values["cores"], step.values["share_preprocessing"]) == (2, True)
+    with pytest.raises(InputError, match=r"built\.yaml, line \d+: simulation\.cores"):
+        parse_study(STUDY + "simulation: {cores: 0}\n", "built.yaml")
+    build = simulation.Build(2, shared_preprocessing=True)
+    names = [*MEMBERS, "soft_vote", "stack", "in_turn", "agreed"]
+    other = experiments.simulate_ensembles(bench, arm, names, build=build)
+    costs = [simulation.member_cost(name, other.measurements) for name in MEMBERS]
+    everyone = np.ones((1, 3), bool)
+    expected = simulation.serve(costs, everyone, model=other.model, build=build).latency_ms
+    assert other.table.costs().latency_ms[-1] == pytest.approx(expected[0])
+    assert expected[0] < simulated.table.costs().latency_ms[-1]
+    ways = other.short_cuts(steps=3).set_index("way")
+    assert ways.loc["top 3", "latency_ms"] == pytest.approx(expected[0])
+    assert other.reality().equals(simulated.reality())
+    told, usual = (asdict(tell(s, arm, asked)) for s in (other, simulated))
+    assert "at once on 2 cores, with preprocessing that they share. No ensemble was built so" in told["law"]
+    assert "one after another on one core, each with preprocessing of its own. Latencies" in usual["law"]
+    assert "has met no reality" in reporting.reality_sentence(told)
+    assert "has met no reality" not in reporting.reality_sentence(usual)
+    assert bench.simulate_unit(arm, MEMBERS, ()) != simulate_unit(bench, arm, MEMBERS, asked)
+    assert simulate_unit(bench, arm, MEMBERS, asked) != simulate_unit(bench, arm, MEMBERS, replace(asked, plan=SimulationPlan()))
 
 
 def test_the_line_of_a_pick_builds_what_was_predicted(simulated, bench, arm):

@@ -81,6 +81,8 @@ class Simulation:
         Of the members.
     built : tuple of Built
         The ensembles of these members that exist.
+    build : Build, optional
+        That is assumed of the ensembles on paper.
     """
 
     votes: Votes
@@ -89,6 +91,21 @@ class Simulation:
     metric: str
     measurements: tuple[Measurement, ...]
     built: tuple[Built, ...] = ()
+    build: Build | None = None
+
+    @property
+    def assumed(self) -> Build:
+        """How the ensembles are assumed to be built: one member after another on one core, unless another build is asked for."""
+        from shipworthy import simulation
+
+        return self.build or simulation.Build()
+
+    def law(self) -> str:
+        """Which build is assumed and how far its predicted costs may be trusted, in sentences."""
+        untested = "" if self.assumed.as_built_here else (
+            " No ensemble was built so, and a cascade never is: what follows is of ensembles whose members run one after another."
+        )  # fmt: skip
+        return f"{self.assumed.sentence()}{untested} {self.model.sentence()}"
 
     def costs(self, percentile: float | None = 99) -> list[MemberCost]:
         """What each member was measured to cost, at a percentile of its latency or, of ``None``, at its mean."""
@@ -162,7 +179,7 @@ class Simulation:
 
         from shipworthy import simulation
 
-        priced = simulation.PricedCosts(tuple(self.costs()), model=self.model)
+        priced = simulation.PricedCosts(tuple(self.costs()), model=self.model, build=self.assumed)
         charged = replace(priced, per_ms=per_ms, per_mib=per_mib)
         ways = {
             "top 3": simulation.top_vote(self.votes, self.metric, min(3, self.table.n_members), priced=priced),
@@ -243,7 +260,8 @@ class Simulation:
         """Every ensemble that was built, beside what the simulation says of it.
 
         What calibrated the law never tests it: each is predicted by a law that was calibrated on the others, and by the plain
-        sum of its members where fewer than two others were built.
+        sum of its members where fewer than two others were built. Each is predicted as it was built, one member after another,
+        whatever build is assumed of the others: a prediction for another build meets no reality.
 
         Returns
         -------
@@ -446,4 +464,4 @@ def simulate_ensembles(
 
     table = simulation.every_subset(votes, costs=costs, model=model, build=build, price=price)
     pooled = tuple(m for name in members for m in measured[name])
-    return Simulation(votes, table, model, metric, pooled, tuple(built))
+    return Simulation(votes, table, model, metric, pooled, tuple(built), build)

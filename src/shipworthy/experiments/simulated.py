@@ -21,7 +21,7 @@ from shipworthy.experiments.latency_and_memory import measure_latency_and_memory
 from shipworthy.experiments.money import DATED_PRICES
 from shipworthy.experiments.simulate import Simulation, simulate_ensembles
 from shipworthy.experiments.workbench import Unit, Workbench, nan_for_null, write_json
-from shipworthy.records import ConfidenceName, InputError, Prices, Study, Task
+from shipworthy.records import ConfidenceName, InputError, Prices, SimulationPlan, Study, Task
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,18 +39,20 @@ TRIPLES_OF = 5
 ROUNDING = 1e-9
 LEAST_SHARE = 0.05
 """Each member of the cascade that is picked answers at least so many rows."""
+ONE_BY_ONE = SimulationPlan()
 FILE = "simulated.json"
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a simulation is asked for: the budget of a pick, and what its money is reckoned by."""
+    """What a simulation is asked for: the budget of a pick, what its money is reckoned by, and the build that is assumed."""
 
     latency_budget_ms: float = 5.0
     memory_budget_mib: float = 200.0
     metric: str = "log_loss"
     prices: Prices = DATED_PRICES
     traffic_queries_s: float = 10.0
+    plan: SimulationPlan = ONE_BY_ONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ class Simulated:
     members : tuple of str
     latency_budget_ms, memory_budget_mib : float
     law : str
-        How far predicted costs may be trusted, in a sentence.
+        Which build is assumed, and how far its predicted costs may be trusted, in sentences.
     front : tuple of dict
         Columns of :meth:`Simulation.frontier`; members joined by `` + ``.
     subsets : tuple of dict
@@ -83,7 +85,9 @@ class Simulated:
         ``name``, ``why``, ``members``, ``weights`` or ``confidence`` and ``thresholds``, what is predicted of each, and the
         ``line`` that builds it in a study.
     reality : tuple of dict
-        Columns of :meth:`Simulation.reality`.
+        Columns of :meth:`Simulation.reality`: of each as it was built.
+    as_built : bool
+        Whether the build that is assumed is that of the ensembles in ``reality``.
     """
 
     dataset: str
@@ -105,6 +109,7 @@ class Simulated:
     alone: tuple[dict[str, Any], ...] = ()
     picks: tuple[dict[str, Any], ...] = ()
     reality: tuple[dict[str, Any], ...] = ()
+    as_built: bool = True
 
 
 def open_simulation(
@@ -118,6 +123,8 @@ def open_simulation(
     level: str,
     latency_budget_ms: float,
     memory_budget_mib: float,
+    cores: int = 1,
+    share_preprocessing: bool = False,
     roles: Mapping[str, Sequence[str]] | None = None,
 ) -> tuple[Arm, Asked]:
     """The arm and what is asked of it: as the study of the run folder declares them, else as given.
@@ -128,6 +135,10 @@ def open_simulation(
     dataset, seed, candidates, training, factor, level, roles
         As for :func:`~shipworthy.experiments.make_arm`; they say which arm of the study.
     latency_budget_ms, memory_budget_mib : float
+    cores : int
+        On which the members of an ensemble are assumed to run at once.
+    share_preprocessing : bool
+        Whether they are assumed to preprocess a row once for all.
 
     Returns
     -------
@@ -154,7 +165,8 @@ def open_simulation(
         roles=roles,
         run_folder=str(bench.folder),
     )
-    return arm, Asked(latency_budget_ms, memory_budget_mib, metric_for(task_of(arm)))
+    plan = SimulationPlan(cores=cores, share_preprocessing=share_preprocessing)
+    return arm, Asked(latency_budget_ms, memory_budget_mib, metric_for(task_of(arm)), plan=plan)
 
 
 def metric_for(task: Task, wanted: str = "") -> str:
@@ -190,12 +202,13 @@ def asked_of(study: Study, arm: Arm) -> Asked:
         if r.quantity in limits and r.at_most is not None and r.judges(arm.dataset) and (single or r.quantity == "memory_mib"):
             limits[r.quantity] = r.at_most
     metric = metric_for(task_of(arm), study.metric)
-    return Asked(limits["latency_ms"], limits["memory_mib"], metric, study.prices, study.traffic_queries_s)
+    return Asked(limits["latency_ms"], limits["memory_mib"], metric, study.prices, study.traffic_queries_s, study.simulation)
 
 
 def simulate_unit(bench: Workbench, arm: Arm, names: Sequence[str], asked: Asked) -> Unit:
     """The unit of a simulation: of these candidates, but those that say the same of every row."""
     how = (asked.latency_budget_ms, asked.memory_budget_mib, asked.metric, astuple(asked.prices), asked.traffic_queries_s)
+    how = (*how, *astuple(asked.plan))
     return bench.simulate_unit(arm, [n for n in names if n not in GUESSES], how)
 
 
@@ -269,11 +282,14 @@ def simulations_in(bench: Workbench, study: Study) -> tuple[tuple[Simulated, ...
 
 
 def _simulate(bench: Workbench, arm: Arm, names: Sequence[str], asked: Asked) -> Simulated:
+    from shipworthy import simulation
+
     found = simulate_ensembles(
         bench,
         arm,
         [n for n in names if n not in GUESSES],
         metric=asked.metric,
+        build=simulation.Build(asked.plan.cores, asked.plan.share_preprocessing),
         prices=asked.prices,
         traffic_queries_s=asked.traffic_queries_s,
     )
@@ -308,7 +324,7 @@ def tell(found: Simulation, arm: Arm, asked: Asked) -> Simulated:
         members=found.table.names,
         latency_budget_ms=asked.latency_budget_ms,
         memory_budget_mib=asked.memory_budget_mib,
-        law=found.model.sentence(),
+        law=found.law(),
         front=_rows(found.frontier()),
         subsets=_subsets(found),
         hypervolume=_hypervolume(found),
@@ -320,6 +336,7 @@ def tell(found: Simulation, arm: Arm, asked: Asked) -> Simulated:
         alone=tuple(_alone(found)) if classes else (),
         picks=tuple(_picks(found, ways, [c for c in (cheap, agreement) if c], asked)),
         reality=_rows(found.reality()),
+        as_built=found.assumed.as_built_here,
     )
 
 

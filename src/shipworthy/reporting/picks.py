@@ -26,6 +26,7 @@ STEPS = 100
 """Places of a slider."""
 TIED = "\N{NO-BREAK SPACE}"
 """Within a cell of a table, lines break where a thing ends."""
+AS_BUILT = "Those are predicted as they were built, one member after another; the build that is assumed here has met no reality."
 FIGURES = {
     "frontier": simulation.ensemble_frontier,
     "members": simulation.diminishing_return,
@@ -244,6 +245,7 @@ def reality_sentence(found: Mapping[str, Any]) -> str:
     return (
         f"Of {len(rows)} built for real, {score_words}the median latency by {middle['p50']}, p99 by {middle['p99']} and the"
         f" memory by {middle['memory']} (medians), each predicted from the others alone."
+        + ("" if found.get("as_built", True) else f" {AS_BUILT}")
     )
 
 
