@@ -71,10 +71,24 @@ def test_the_vote_on_paper_is_the_vote_that_was_built(simulated, bench, arm):
 
 
 def test_of_more_members_than_are_tried_the_best_alone_are_taken(simulated, bench, arm):
-    """Of three, the two whose own out-of-fold log loss, as scikit-learn counts it, is least; those ensembles are as before."""
+    """Of three, the two whose own out-of-fold log loss, as scikit-learn counts it, is least; short cuts still choose of all."""
     said = {m: training.load(bench.part(bench.fit_unit(arm, m))).predictions for m in MEMBERS}
     alone = {m: log_loss(p.oof_y, p.oof / p.oof.sum(axis=1, keepdims=True, dtype=float)) for m, p in said.items()}
-    two = experiments.simulate_ensembles(bench, arm, MEMBERS, most_members=2).table
+    found = experiments.simulate_ensembles(bench, arm, [*MEMBERS, "soft_vote"], most_members=2)
+    two, ways = found.table, found.short_cuts().set_index("way")
+    assert set(ways.loc["top 3", "members"].split(" + ")) == set(MEMBERS)
+    every = simulated.short_cuts().set_index("way")
+    for way in set(ways.index) - {"every subset", "greedy, charged for costs"}:
+        assert ways.loc[way, ["members", "oof", "test"]].tolist() == every.loc[way, ["members", "oof", "test"]].tolist()
+    best = two.oof["log_loss"][1:].min()
+    assert ways.loc["greedy", "gap_oof"] == pytest.approx(ways.loc["greedy", "oof"] - best)
+    (vote,) = found.reality().to_dict("records")
+    assert vote["metric_predicted"] == pytest.approx(vote["metric_measured"], abs=1e-9)
+    told = asdict(tell(found, arm, Asked()))
+    assert (told["members"], told["everyone"]) == (two.names, tuple(MEMBERS))
+    assert ", the 2 best of 3 members: of 3 ensembles" in reporting.ensemble_frontier(told).finding
+    assert "of all 3" in (greed := reporting.price_of_greed(told).finding)
+    assert "trying all 3 votes of the 2 best" in greed
     assert set(two.names) == set(sorted(alone, key=alone.get)[:2])
     both = simulated.table.subset(two.names)
     assert two.oof["log_loss"][two.subset(two.names)] == pytest.approx(simulated.table.oof["log_loss"][both])

@@ -78,11 +78,13 @@ class Simulation:
     metric : str
         The one that subsets are chosen by.
     measurements : tuple of Measurement
-        Of the members.
+        Of all members.
     built : tuple of Built
         The ensembles of these members that exist.
     build : Build, optional
         That is assumed of the ensembles on paper.
+    everyone : Votes, optional
+        Of all members, where they are more than those of the table: what the short cuts choose among. Left out, the same.
     """
 
     votes: Votes
@@ -92,6 +94,7 @@ class Simulation:
     measurements: tuple[Measurement, ...]
     built: tuple[Built, ...] = ()
     build: Build | None = None
+    everyone: Votes | None = None
 
     @property
     def assumed(self) -> Build:
@@ -107,11 +110,16 @@ class Simulation:
         )  # fmt: skip
         return f"{self.assumed.sentence()}{untested} {self.model.sentence()}"
 
+    @property
+    def library(self) -> Votes:
+        """What all members said: those of the table, and those that it has no room for."""
+        return self.everyone or self.votes
+
     def costs(self, percentile: float | None = 99) -> list[MemberCost]:
-        """What each member was measured to cost, at a percentile of its latency or, of ``None``, at its mean."""
+        """What each of all members was measured to cost, at a percentile of its latency or, of ``None``, at its mean."""
         from shipworthy import simulation
 
-        return [simulation.member_cost(name, self.measurements, percentile=percentile) for name in self.table.names]
+        return [simulation.member_cost(name, self.measurements, percentile=percentile) for name in self.library.names]
 
     def frontier(self) -> pd.DataFrame:
         """The subsets that no other beats on out-of-fold metric, latency and memory, the fastest first.
@@ -162,6 +170,8 @@ class Simulation:
     def short_cuts(self, *, steps: int = 50, per_ms: float = 0.001, per_mib: float = 0.00001) -> pd.DataFrame:
         """Ways to select without trying every subset, each beside the exact best: the price of greed.
 
+        They choose among all members, the exact best among those of the table.
+
         Parameters
         ----------
         steps : int
@@ -179,17 +189,18 @@ class Simulation:
 
         from shipworthy import simulation
 
+        votes = self.library
         priced = simulation.PricedCosts(tuple(self.costs()), model=self.model, build=self.assumed)
         charged = replace(priced, per_ms=per_ms, per_mib=per_mib)
         ways = {
-            "top 3": simulation.top_vote(self.votes, self.metric, min(3, self.table.n_members), priced=priced),
-            "greedy": simulation.greedy(self.votes, self.metric, replacement=False, priced=priced),
-            "greedy, weighted": simulation.greedy(self.votes, self.metric, steps=steps, priced=priced),
-            "greedy, charged for costs": simulation.greedy(self.votes, self.metric, steps=steps, priced=charged),
-            "beam": simulation.beam(self.votes, self.metric, priced=priced),
+            "top 3": simulation.top_vote(votes, self.metric, min(3, votes.n_members), priced=priced),
+            "greedy": simulation.greedy(votes, self.metric, replacement=False, priced=priced),
+            "greedy, weighted": simulation.greedy(votes, self.metric, steps=steps, priced=priced),
+            "greedy, charged for costs": simulation.greedy(votes, self.metric, steps=steps, priced=charged),
+            "beam": simulation.beam(votes, self.metric, priced=priced),
         }
         if self.metric != "accuracy":
-            ways["convex weights"] = simulation.convex_weights(self.votes, self.metric, priced=priced)
+            ways["convex weights"] = simulation.convex_weights(votes, self.metric, priced=priced)
         best = simulation.pick(self.table, self.metric)
         shares = [1 / len(best.members)] * len(best.members)
         rows = [{"way": "every subset", **_row(best), "weights": shares, "gap_oof": 0.0, "gap_test": 0.0}]
@@ -302,9 +313,9 @@ class Simulation:
         from shipworthy import simulation
 
         if built.weights:
-            weights = np.zeros(self.table.n_members)
-            weights[self.votes.positions(built.members)] = built.weights
-            return simulation.scores(self.votes, weights)[1][self.metric]
+            weights = np.zeros(self.library.n_members)
+            weights[self.library.positions(built.members)] = built.weights
+            return simulation.scores(self.library, weights)[1][self.metric]
         if built.confidence:
             return self._cascade_of(built, 99.0).accuracy_test
         return np.nan
@@ -312,9 +323,9 @@ class Simulation:
     def _cascade_of(self, built: Built, percentile: float) -> CascadePick:
         from shipworthy import simulation
 
-        drawn = simulation.latency_samples(self.table.names, self.measurements, np.random.default_rng(0))
+        drawn = simulation.latency_samples(self.library.names, self.measurements, np.random.default_rng(0))
         how = cast("ConfidenceName", built.confidence)
-        return simulation.one_cascade(self.votes, drawn, built.members, built.thresholds, how=how, percentile=percentile)
+        return simulation.one_cascade(self.library, drawn, built.members, built.thresholds, how=how, percentile=percentile)
 
     def _predicted(self, built: Built, others: Sequence[Built], percentile: float | None) -> tuple[float, float]:
         """Latency (ms) and memory (MiB)."""
@@ -413,7 +424,8 @@ def simulate_ensembles(
     traffic_queries_s : float
         For the prices.
     most_members : int
-        Of more, the best alone by their out-of-fold metric are taken: every further member doubles the table. At most 20.
+        Of more, the best alone by their out-of-fold metric are in the table, which every further member doubles: at most 20. The
+        short cuts choose among all, up to 200.
 
     Returns
     -------
@@ -439,11 +451,18 @@ def simulate_ensembles(
         raise InputError(
             f"{arm.title}: a simulation needs two members that are trained and measured, not {len(members)}: name more"
         )
-    votes = simulation.line_up({name: trained[name].predictions for name in members}, bench.dataset(arm).task)
+    everyone = simulation.line_up({name: trained[name].predictions for name in members}, bench.dataset(arm).task)
+    if len(members) > simulation.MOST_MEMBERS:
+        bench.notify(f"{arm.title}: the {simulation.MOST_MEMBERS} best of {len(members)} members, out of fold, are simulated")
+        members = _best_alone(everyone, metric, simulation.MOST_MEMBERS)
+        everyone = everyone.only(tuple(members))
+    votes = everyone
     if len(members) > most_members:
-        members = _best_alone(votes, metric, most_members)
-        bench.notify(f"{arm.title}: the {most_members} best of {votes.n_members} members, out of fold, are simulated")
-        votes = simulation.line_up({name: trained[name].predictions for name in members}, bench.dataset(arm).task)
+        votes = everyone.only(tuple(_best_alone(everyone, metric, most_members)))
+        bench.notify(
+            f"{arm.title}: every subset of the {most_members} best members, out of fold; greedy, beam search and weights of all"
+            f" {len(members)}"
+        )
     costs = [simulation.member_cost(name, measured[name]) for name in members]
     built = []
     for name in there:
@@ -462,6 +481,7 @@ def simulate_ensembles(
         def price(cpu_ms: float, memory_mib: float) -> float:
             return usd_per_million(cpu_ms, memory_mib, declared, traffic_queries_s)
 
-    table = simulation.every_subset(votes, costs=costs, model=model, build=build, price=price)
+    tabled = [c for c in costs if c.name in votes.names]
+    table = simulation.every_subset(votes, costs=tabled, model=model, build=build, price=price)
     pooled = tuple(m for name in members for m in measured[name])
-    return Simulation(votes, table, model, metric, pooled, tuple(built), build)
+    return Simulation(votes, table, model, metric, pooled, tuple(built), build, everyone)

@@ -88,6 +88,8 @@ class Simulated:
         Columns of :meth:`Simulation.reality`: of each as it was built.
     as_built : bool
         Whether the build that is assumed is that of the ensembles in ``reality``.
+    everyone : tuple of str
+        All members, among which ``ways`` chose; ``members`` are the best of them where a table of all subsets has no more room.
     """
 
     dataset: str
@@ -110,6 +112,7 @@ class Simulated:
     picks: tuple[dict[str, Any], ...] = ()
     reality: tuple[dict[str, Any], ...] = ()
     as_built: bool = True
+    everyone: tuple[str, ...] = ()
 
 
 def open_simulation(
@@ -337,6 +340,7 @@ def tell(found: Simulation, arm: Arm, asked: Asked) -> Simulated:
         picks=tuple(_picks(found, ways, [c for c in (cheap, agreement) if c], asked)),
         reality=_rows(found.reality()),
         as_built=found.assumed.as_built_here,
+        everyone=found.library.names,
     )
 
 
