@@ -173,6 +173,23 @@ def test_a_cascade_that_a_member_alone_beats_is_not_picked(members_that_vote):
     assert picked == {"sim_cascade", "sim_agreement"}
 
 
+def test_what_costs_are_charged_has_the_scale_of_the_metric(members_that_vote):
+    """With every number a thousand times as large, the greedy choice that pays for costs is the same and its charges follow."""
+    said = members_that_vote(4, 200, 1, seed=6)
+    whole, _ = simulated_of(said, "regression")
+    scaled = {
+        m: replace(p, oof_y=1000 * p.oof_y, oof=1000 * p.oof, test_y=1000 * p.test_y, test=1000 * p.test) for m, p in said.items()
+    }
+    large, _ = simulated_of(scaled, "regression")
+    assert np.array(large.charges()) == pytest.approx(1000 * np.array(whole.charges()))
+    best = min(float(np.sqrt(np.mean((said[m].oof[:, 0] - said[m].oof_y) ** 2))) for m in whole.table.names)
+    assert whole.charges() == pytest.approx((0.005 * best, 0.0005 * best))
+    ways = [s.short_cuts().set_index("way").loc["greedy, charged for costs"] for s in (whole, large)]
+    assert ways[0]["members"] == ways[1]["members"]
+    # Whoever pays nothing takes more.
+    assert whole.short_cuts().set_index("way").loc["greedy, weighted", "latency_ms"] > ways[0]["latency_ms"]
+
+
 def test_a_regression_has_no_cascades(members_that_vote):
     """Numbers have no confidence: its view has no cascades, and all else is there."""
     whole, metric = simulated_of(members_that_vote(3, 200, 1), "regression")

@@ -167,7 +167,20 @@ class Simulation:
         picks = [simulation.pick(self.table, self.metric, sizes == size) for size in range(1, n + 1)]
         return pd.DataFrame([{"size": size, **_row(p)} for size, p in enumerate(picks, start=1)])
 
-    def short_cuts(self, *, steps: int = 50, per_ms: float = 0.001, per_mib: float = 0.00001) -> pd.DataFrame:
+    def charges(self) -> tuple[float, float]:
+        """What a millisecond and a mebibyte are charged, in the metric's unit: shares of the loss of the best member alone.
+
+        The shares are those of the candidate ``greedy_cost``. The loss of an accuracy is what it lacks to 1.
+        """
+        from shipworthy import candidates, simulation
+
+        shares = candidates.get("greedy_cost").choosing
+        assert shares is not None
+        least = simulation.top_vote(self.library, self.metric, 1).oof[self.metric]
+        least = 1 - least if QUANTITIES[self.metric].greater_is_better else least
+        return shares.ms_share * least, shares.mib_share * least
+
+    def short_cuts(self, *, steps: int = 50) -> pd.DataFrame:
         """Ways to select without trying every subset, each beside the exact best: the price of greed.
 
         They choose among all members, the exact best among those of the table.
@@ -175,9 +188,7 @@ class Simulation:
         Parameters
         ----------
         steps : int
-            Of the greedy selections.
-        per_ms, per_mib : float
-            Loss of the metric that a millisecond and a mebibyte are worth to the selection that is charged for both.
+            Of the greedy selections. One of them is charged for costs, as :meth:`charges` says.
 
         Returns
         -------
@@ -191,6 +202,7 @@ class Simulation:
 
         votes = self.library
         priced = simulation.PricedCosts(tuple(self.costs()), model=self.model, build=self.assumed)
+        per_ms, per_mib = self.charges()
         charged = replace(priced, per_ms=per_ms, per_mib=per_mib)
         ways = {
             "top 3": simulation.top_vote(votes, self.metric, min(3, votes.n_members), priced=priced),

@@ -88,6 +88,8 @@ class Simulated:
         Columns of :meth:`Simulation.reality`: of each as it was built.
     as_built : bool
         Whether the build that is assumed is that of the ensembles in ``reality``.
+    charge : str
+        What the selection that is charged for costs pays, in a sentence.
     everyone : tuple of str
         All members, among which ``ways`` chose; ``members`` are the best of them where a table of all subsets has no more room.
     """
@@ -112,6 +114,7 @@ class Simulated:
     picks: tuple[dict[str, Any], ...] = ()
     reality: tuple[dict[str, Any], ...] = ()
     as_built: bool = True
+    charge: str = ""
     everyone: tuple[str, ...] = ()
 
 
@@ -340,7 +343,20 @@ def tell(found: Simulation, arm: Arm, asked: Asked) -> Simulated:
         picks=tuple(_picks(found, ways, [c for c in (cheap, agreement) if c], asked)),
         reality=_rows(found.reality()),
         as_built=found.assumed.as_built_here,
+        charge=_charge(found),
         everyone=found.library.names,
+    )
+
+
+def _charge(found: Simulation) -> str:
+    from shipworthy import candidates
+
+    shares = candidates.get("greedy_cost").choosing
+    assert shares is not None
+    per_ms, per_mib = found.charges()
+    return (
+        f"Charged for costs, a member must save {shares.ms_share:.1%} of the best member's loss for each millisecond of p99"
+        f" ({per_ms:.2g}) and {shares.mib_share:.2%} for each MiB ({per_mib:.2g}), as the candidate greedy_cost does."
     )
 
 

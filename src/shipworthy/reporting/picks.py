@@ -301,6 +301,7 @@ def simulation_view(simulations: Sequence[Mapping[str, Any]], drawn: dict[str, s
             figures.append({"file": file, "finding": figure.finding})
         budget = {"latency_ms": found["latency_budget_ms"], "memory_mib": found["memory_budget_mib"]}
         sentences = [budget_sentence(found, **budget), found["law"], reality_sentence(found)]
+        sentences += [found["charge"]] if found.get("charge") else []
         sentences.append(
             f"The front beats {100 * found['hypervolume']:.0f} % of the box between the best and the worst of all subsets."
         )

@@ -339,7 +339,7 @@ def price_of_greed(found: Mapping[str, Any]) -> ReportFigure:
     said = "; ".join(
         f"{r['way']}: {r['gap_oof']:+.5f} out of fold, {r['gap_test']:+.5f} on test rows, {r['members']}" for r in ways
     )
-    return ReportFigure(figure, finding, said + ".")
+    return ReportFigure(figure, finding, f"{said}. {found.get('charge', '')}".strip())
 
 
 def _few() -> Any:
