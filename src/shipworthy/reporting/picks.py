@@ -163,7 +163,7 @@ def _escaped(text: str) -> str:
 
 
 def pick_table(found: Mapping[str, Any]) -> pd.DataFrame:
-    """The picks, what is predicted of each, and the line that builds it in a study.
+    """The picks, what is predicted of each, and the line that builds it in a study; those that are the same share a row.
 
     Parameters
     ----------
@@ -176,15 +176,19 @@ def pick_table(found: Mapping[str, Any]) -> pd.DataFrame:
     import pandas as pd
 
     metric = label(found["metric"])
-    rows = []
+    same: dict[tuple[object, ...], list[Mapping[str, Any]]] = {}
     for p in found["picks"]:
+        how = ("weights", "thresholds", "confidence")
+        same.setdefault((tuple(p["members"]), *(str(p.get(k)) for k in how)), []).append(p)
+    rows = []
+    for p, *others in same.values():
         what = f"{'accuracy' if p.get('confidence') else metric} {score(p['test'])}; {score(p['oof'])} out of fold"
         mean = f", mean {number(p['mean_ms'])} ms" if "mean_ms" in p else ""
         cost = f"p99 {number(p['latency_ms'])} ms{mean}, {number(p['memory_mib'])} MiB"
         rows.append(
             {
-                "pick": p["name"],
-                "which": p["why"],
+                "pick": ", ".join(q["name"] for q in (p, *others)),
+                "which": "; ".join(q["why"] for q in (p, *others)),
                 "predicted on test rows": what,
                 "predicted cost": cost,
                 "to build it": p["line"],
