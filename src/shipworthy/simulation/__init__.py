@@ -37,6 +37,7 @@ from shipworthy.simulation.selection import (
     top_vote,
 )
 from shipworthy.simulation.subsets import SubsetTable, best_subset, every_subset, roc_auc
+from shipworthy.simulation.triples import ExactTriples, exact_triples
 from shipworthy.simulation.votes import Votes, line_up
 from shipworthy.simulation.worth import MemberWorth, member_worth, shapley_values
 
@@ -49,6 +50,7 @@ __all__ = [
     "Composite",
     "CostModel",
     "Diversity",
+    "ExactTriples",
     "MemberCost",
     "MemberWorth",
     "Pair",
@@ -71,6 +73,7 @@ __all__ = [
     "convex_weights",
     "diversity",
     "every_subset",
+    "exact_triples",
     "frontier",
     "greedy",
     "hypervolume",
