@@ -355,8 +355,8 @@ def _charge(found: Simulation) -> str:
     assert shares is not None
     per_ms, per_mib = found.charges()
     return (
-        f"Charged for costs, a member must save {shares.ms_share:.1%} of the best member's loss for each millisecond of p99"
-        f" ({per_ms:.2g}) and {shares.mib_share:.2%} for each MiB ({per_mib:.2g}), as the candidate greedy_cost does."
+        f"Charged for costs, a member must save {100 * shares.ms_share:g} % of the best member's loss for each millisecond of p99"
+        f" ({per_ms:.2g}) and {100 * shares.mib_share:g} % for each MiB ({per_mib:.2g}): the shares of the candidate greedy_cost."
     )
 
 

@@ -166,7 +166,8 @@ def _cloud(figure: Figure, ax: Axes, found: Mapping[str, Any]) -> float:
     colours = mpl.colormaps["viridis_r"].resampled(sizes + 1)
     # The first colour of the scale is too pale to be seen on white.
     norm = BoundaryNorm(np.arange(-0.5, sizes + 1.5), sizes + 1)
-    every = np.array([row["test"] for row in (*front, *cloud)])
+    # What short cuts chose among more members may be better and slower than any subset that could be tried.
+    every = np.array([row["test"] for row in (*front, *cloud, *found["ways"])])
     best = every.max() if _greater(found) else every.min()
     away = np.abs(every - best)
     # What is hopeless would press all else into a line.
@@ -188,7 +189,7 @@ def _cloud(figure: Figure, ax: Axes, found: Mapping[str, Any]) -> float:
                 shade = {"c": np.array([row["size"] for row in rows])[here], "cmap": colours, "norm": norm, "s": scale[here]}
                 shade |= {"edgecolors": INK, "linewidths": 1, "zorder": 4}
             ax.scatter(x[here], y[here], marker=marker, **shade)
-    x = np.array([row["latency_ms"] for row in (*cloud, *front)])
+    x = np.array([row["latency_ms"] for row in (*cloud, *front, *found["ways"])])
     ax.set_xlim(x.min() / 1.35, x.max() * 1.5)
     box = ax.get_position()
     ax.set_position((box.x0, box.y0, box.width - 0.06, box.height))
@@ -331,8 +332,8 @@ def price_of_greed(found: Mapping[str, Any]) -> ReportFigure:
         gaps = [row[k] for row in ways for k in ("gap_oof", "gap_test")]
         room = max(max(map(abs, gaps)) * 0.12, 1e-5)
         ax.set_xlim(min(0.0, *gaps) - room, max(0.0, *gaps) + room)
-        whose = f" of the {len(found['members'])} best members" if more else ""
-        ax.set_xlabel(f"{metric} lost against the best of all subsets{whose}; left of 0 is better than it")
+        whose = f" of the {len(found['members'])} best; left of 0 is better" if more else "; left of 0 is better than it"
+        ax.set_xlabel(f"{metric} lost against the best of all subsets{whose}")
         ax.grid(visible=False, axis="y")
         ax.xaxis.set_major_locator(_few())
         figure.legend(loc="lower left", bbox_to_anchor=(0.01, 0.0), ncols=2, frameon=False, fontsize=12)
