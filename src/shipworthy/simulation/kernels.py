@@ -431,17 +431,6 @@ def _later(asked: NDArray[np.int64], sure: Floats, limit: float, second: NDArray
 
 
 @_compiled
-def _percentiles_of_three(stages: Floats, wanted: float, facts: Floats) -> None:
-    """The percentile of the latency at each level, from the shares that the first and the second answer, into ``facts``."""
-    shares = np.empty(3)
-    for level in range(facts.shape[1]):
-        shares[0], shares[1] = facts[1, level], facts[2, level]
-        rest = 1.0 - shares[0] - shares[1]
-        shares[2] = rest if rest > NEAR else 0.0
-        facts[5, level] = mixture(stages, shares, wanted)
-
-
-@_compiled
 def score_triples(
     first: int,
     thresholds: Floats,
@@ -449,8 +438,6 @@ def score_triples(
     sure: tuple[Floats, Floats],
     orders: tuple[NDArray[np.int64], NDArray[np.int64]],
     right: tuple[NDArray[np.int8], NDArray[np.int8]],
-    draws: Floats,
-    wanted: float,
     found: Floats,
 ) -> None:
     """All cascades of three that begin with one member: at each level of the first threshold, the best second threshold.
@@ -467,18 +454,13 @@ def score_triples(
         The first level at which it answers a row; ``n_levels`` where none does.
     sure, orders, right : two ndarrays each, shape (n_members, n_rows)
         Each member's confidence, the rows by it, falling, and 1 where the member is right.
-    draws : ndarray of float64, shape (n_members, n_draws)
-        Latencies.
-    wanted : float
-        The percentile of the latency, from 0 to 1.
-    found : ndarray of float64, shape (n_members, n_members, 6, n_levels)
+    found : ndarray of float64, shape (n_members, n_members, 5, n_levels)
         Written to, by the second and the third: second threshold, share that the first and that the second answers, accuracy
-        on both kinds of rows, percentile of the latency.
+        on both kinds of rows.
     """
-    n_members, n_levels = draws.shape[0], thresholds.shape[0]
+    n_members, n_levels = sure[0].shape[0], thresholds.shape[0]
     n, n_test = places[0].shape[0], places[1].shape[0]
-    room, room_test, stages = np.empty(n, np.int64), np.empty(n_test, np.int64), np.empty((3, draws.shape[1]))
-    stages[0] = np.sort(draws[first])
+    room, room_test = np.empty(n, np.int64), np.empty(n_test, np.int64)
     for b in range(n_members):
         if b == first:
             continue
@@ -494,8 +476,3 @@ def score_triples(
                     count_test = _later(asked_test, sure[1][b], limit, right[1][b], right[1][c])
                     facts[0, level], facts[1, level], facts[2, level] = limit, (n - len(asked)) / n, answered / n
                     facts[3, level], facts[4, level] = (early + count) / n, (early_test + count_test) / n_test
-        stages[1] = np.sort(draws[first] + draws[b])
-        for c in range(n_members):
-            if c not in {first, b}:
-                stages[2] = np.sort(draws[first] + draws[b] + draws[c])
-                _percentiles_of_three(stages, wanted, found[b, c])

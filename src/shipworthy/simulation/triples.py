@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shipworthy.records import ConfidenceName, Floats, InputError, Ints
-from shipworthy.simulation.cascades import CascadePick, check_cascades, confidence
+from shipworthy.simulation.cascades import CascadePick, check_cascades, confidence, mixture_percentile
 from shipworthy.simulation.subsets import usable_cores
 from shipworthy.simulation.votes import Rows, Votes
 
@@ -133,17 +133,21 @@ def exact_triples(
     shares = np.linspace(1, 0, levels)[1:]
     grid = np.array([[np.inf, *np.quantile(s, shares, method="inverted_cdf")] for s in sure[0]])
     n = votes.n_members
-    found = np.empty((n, n, n, 6, levels))
+    found, percentiles = np.empty((n, n, n, 5, levels)), np.empty((n, n, n, levels))
 
     def part(a: int) -> None:
         reached = _reached(sure[0][a], grid[a]), _reached(sure[1][a], grid[a])
-        kernels.score_triples(a, grid[a], reached, sure, orders, right, draws, percentile / 100 - 1e-12, found[a])
+        kernels.score_triples(a, grid[a], reached, sure, orders, right, found[a])
+        for b, c in permutations((i for i in range(n) if i != a), 2):
+            _, early, later, *_ = found[a, b, c]
+            shares = np.stack([early, later, np.maximum(1 - early - later, 0.0)])
+            percentiles[a, b, c] = mixture_percentile(np.cumsum(draws[[a, b, c]], axis=0), shares, percentile)
 
     with ThreadPoolExecutor(usable_cores(n_jobs)) as pool:
         list(pool.map(part, range(n)))
     chosen = list(permutations(range(n), 3))
     a, b, c = np.array(chosen).T
-    second, early, later, accuracy, accuracy_test, percentile_ms = np.moveaxis(found[a, b, c], 1, 0)
+    second, early, later, accuracy, accuracy_test = np.moveaxis(found[a, b, c], 1, 0)
     mean = draws.mean(axis=1)[:, None]
     return ExactTriples(
         members=tuple((votes.names[i], votes.names[j], votes.names[k]) for i, j, k in chosen),
@@ -154,7 +158,7 @@ def exact_triples(
         accuracy=accuracy,
         accuracy_test=accuracy_test,
         mean_ms=mean[a] + (1 - early) * mean[b] + np.maximum(1 - early - later, 0.0) * mean[c],
-        percentile_ms=percentile_ms,
+        percentile_ms=percentiles[a, b, c],
     )
 
 
