@@ -12,8 +12,8 @@ from shipworthy import experiments, reporting, simulation, training
 from shipworthy.experiments.assessment import read_simulations
 from shipworthy.experiments.latency_and_memory import measurements_of
 from shipworthy.experiments.own_ensembles import Declared
-from shipworthy.experiments.simulated import Asked, asked_of, pick_line, tell
-from shipworthy.records import InputError, OwnCascade, Prices, Requirement, Study
+from shipworthy.experiments.simulated import Asked, asked_of, pick_line, simulate_unit, tell
+from shipworthy.records import InputError, OwnCascade, Prices, Requirement, SimulationPlan, Study
 from shipworthy.simulation import member_cost
 from shipworthy.study.plan import SIMULATE, plan_study
 from shipworthy.study.schema import parse_study
@@ -71,10 +71,24 @@ def test_the_vote_on_paper_is_the_vote_that_was_built(simulated, bench, arm):
 
 
 def test_of_more_members_than_are_tried_the_best_alone_are_taken(simulated, bench, arm):
-    """Of three, the two whose own out-of-fold log loss, as scikit-learn counts it, is least; those ensembles are as before."""
+    """Of three, the two whose own out-of-fold log loss, as scikit-learn counts it, is least; short cuts still choose of all."""
     said = {m: training.load(bench.part(bench.fit_unit(arm, m))).predictions for m in MEMBERS}
     alone = {m: log_loss(p.oof_y, p.oof / p.oof.sum(axis=1, keepdims=True, dtype=float)) for m, p in said.items()}
-    two = experiments.simulate_ensembles(bench, arm, MEMBERS, most_members=2).table
+    found = experiments.simulate_ensembles(bench, arm, [*MEMBERS, "soft_vote"], most_members=2)
+    two, ways = found.table, found.short_cuts().set_index("way")
+    assert set(ways.loc["top 3", "members"].split(" + ")) == set(MEMBERS)
+    every = simulated.short_cuts().set_index("way")
+    for way in set(ways.index) - {"every subset", "greedy, charged for costs"}:
+        assert ways.loc[way, ["members", "oof", "test"]].tolist() == every.loc[way, ["members", "oof", "test"]].tolist()
+    best = two.oof["log_loss"][1:].min()
+    assert ways.loc["greedy", "gap_oof"] == pytest.approx(ways.loc["greedy", "oof"] - best)
+    (vote,) = found.reality().to_dict("records")
+    assert vote["metric_predicted"] == pytest.approx(vote["metric_measured"], abs=1e-9)
+    told = asdict(tell(found, arm, Asked()))
+    assert (told["members"], told["everyone"]) == (two.names, tuple(MEMBERS))
+    assert ", the 2 best of 3 members: of 3 ensembles" in reporting.ensemble_frontier(told).finding
+    assert "of all 3" in (greed := reporting.price_of_greed(told).finding)
+    assert "trying all 3 votes of the 2 best" in greed
     assert set(two.names) == set(sorted(alone, key=alone.get)[:2])
     both = simulated.table.subset(two.names)
     assert two.oof["log_loss"][two.subset(two.names)] == pytest.approx(simulated.table.oof["log_loss"][both])
@@ -131,6 +145,35 @@ def test_a_cascade_that_was_built_stands_beside_its_prediction(simulated, bench,
     # The law of costs is of votes and stacks: two others of a cascade, too few of each of the two.
     assert simulated.model.n_composites == 2
     assert {name: row["law"] for name, row in rows.items()} == {"soft_vote": 0, "stack": 0, "in_turn": 2, "agreed": 2}
+
+
+def test_another_build_changes_what_is_predicted_and_meets_no_reality(simulated, bench, arm, tmp_path):
+    """On two cores with preprocessing shared, costs are the room's for that build; what was built is predicted as it was."""
+    study = parse_study(STUDY + "simulation: {cores: 2, share_preprocessing: true}\n", "built.yaml")
+    asked = asked_of(study, arm)
+    assert asked.plan == SimulationPlan(cores=2, share_preprocessing=True)
+    (step,) = [s for s in plan_study(experiments.Workbench(tmp_path), study).before_last if s.notebook == SIMULATE]
+    assert (step.values["cores"], step.values["share_preprocessing"]) == (2, True)
+    with pytest.raises(InputError, match=r"built\.yaml, line \d+: simulation\.cores"):
+        parse_study(STUDY + "simulation: {cores: 0}\n", "built.yaml")
+    build = simulation.Build(2, shared_preprocessing=True)
+    names = [*MEMBERS, "soft_vote", "stack", "in_turn", "agreed"]
+    other = experiments.simulate_ensembles(bench, arm, names, build=build)
+    costs = [simulation.member_cost(name, other.measurements) for name in MEMBERS]
+    everyone = np.ones((1, 3), bool)
+    expected = simulation.serve(costs, everyone, model=other.model, build=build).latency_ms
+    assert other.table.costs().latency_ms[-1] == pytest.approx(expected[0])
+    assert expected[0] < simulated.table.costs().latency_ms[-1]
+    ways = other.short_cuts(steps=3).set_index("way")
+    assert ways.loc["top 3", "latency_ms"] == pytest.approx(expected[0])
+    assert other.reality().equals(simulated.reality())
+    told, usual = (asdict(tell(s, arm, asked)) for s in (other, simulated))
+    assert "at once on 2 cores, with preprocessing that they share. No ensemble was built so" in told["law"]
+    assert "one after another on one core, each with preprocessing of its own. Latencies" in usual["law"]
+    assert "has met no reality" in reporting.reality_sentence(told)
+    assert "has met no reality" not in reporting.reality_sentence(usual)
+    assert bench.simulate_unit(arm, MEMBERS, ()) != simulate_unit(bench, arm, MEMBERS, asked)
+    assert simulate_unit(bench, arm, MEMBERS, asked) != simulate_unit(bench, arm, MEMBERS, replace(asked, plan=SimulationPlan()))
 
 
 def test_the_line_of_a_pick_builds_what_was_predicted(simulated, bench, arm):

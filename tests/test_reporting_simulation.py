@@ -107,8 +107,8 @@ def test_sliders_move_the_pick(found):
 def test_each_pick_prints_the_line_that_builds_it(found):
     """The lines are YAML: a candidate's name, a vote with weights that sum to 1, or a cascade with its threshold, if any."""
     assert {"sim_agreement", "sim_best", "sim_knee", "sim_budget", "sim_weighted"} <= {p["name"] for p in found["picks"]}
-    for pick, line in zip(found["picks"], reporting.pick_table(found)["to build it"], strict=True):
-        (entry,) = yaml.safe_load(line)
+    for pick in found["picks"]:
+        (entry,) = yaml.safe_load(pick["line"])
         if len(pick["members"]) == 1:
             assert entry == pick["members"][0]
         elif "thresholds" in pick:
@@ -154,8 +154,22 @@ def test_the_page_and_the_table_say_what_was_simulated(found):
     front = frame[frame["what"] == "front"]
     assert front["roc_auc"].between(0.5, 1).all()
     assert front["usd_per_million"].tolist() == [row["usd_per_million"] for row in found["front"]]
-    for pick, words in zip(found["picks"], reporting.pick_table(found)["predicted on test rows"], strict=True):
+    table = reporting.pick_table(found)
+    for pick in found["picks"]:
+        (words,) = (w for names, w in zip(table["pick"], table["predicted on test rows"], strict=True) if pick["name"] in names)
         assert f"{pick['test']:.4f}; {pick['oof']:.4f} out of fold" in words
+
+
+def test_picks_that_are_the_same_share_a_row(found):
+    """One member chosen three times is one row with three names; other weights of the same members are another pick."""
+    facts = found["picks"][0] | {"members": ["m0"], "weights": [1.0], "line": "- m0"}
+    votes = [{**facts, "name": f"vote_{w}", "members": ["m0", "m1"], "weights": [w, 1 - w], "line": "-"} for w in (0.5, 0.7)]
+    picks = [{**facts, "name": name, "why": f"is {name}"} for name in ("sim_best", "sim_knee")]
+    picks += [votes[0], {**facts, "name": "sim_budget", "why": "is sim_budget"}, votes[1]]
+    table = reporting.pick_table({**found, "picks": picks})
+    assert table["pick"].tolist() == ["sim_best, sim_knee, sim_budget", "vote_0.5", "vote_0.7"]
+    assert table["which"][0] == "is sim_best; is sim_knee; is sim_budget"
+    assert table["to build it"].tolist() == ["- m0", "-", "-"]
 
 
 def test_a_cascade_that_a_member_alone_beats_is_not_picked(members_that_vote):
@@ -174,6 +188,23 @@ def test_a_cascade_that_a_member_alone_beats_is_not_picked(members_that_vote):
                 picked.add(pick["name"])
                 assert pick["oof"] > best or (pick["oof"] == pytest.approx(best) and pick["mean_ms"] < fastest)
     assert picked == {"sim_cascade", "sim_agreement"}
+
+
+def test_what_costs_are_charged_has_the_scale_of_the_metric(members_that_vote):
+    """With every number a thousand times as large, the greedy choice that pays for costs is the same and its charges follow."""
+    said = members_that_vote(4, 200, 1, seed=6)
+    whole, _ = simulated_of(said, "regression")
+    scaled = {
+        m: replace(p, oof_y=1000 * p.oof_y, oof=1000 * p.oof, test_y=1000 * p.test_y, test=1000 * p.test) for m, p in said.items()
+    }
+    large, _ = simulated_of(scaled, "regression")
+    assert np.array(large.charges()) == pytest.approx(1000 * np.array(whole.charges()))
+    best = min(float(np.sqrt(np.mean((said[m].oof[:, 0] - said[m].oof_y) ** 2))) for m in whole.table.names)
+    assert whole.charges() == pytest.approx((0.005 * best, 0.0005 * best))
+    ways = [s.short_cuts().set_index("way").loc["greedy, charged for costs"] for s in (whole, large)]
+    assert ways[0]["members"] == ways[1]["members"]
+    # Whoever pays nothing takes more.
+    assert whole.short_cuts().set_index("way").loc["greedy, weighted", "latency_ms"] > ways[0]["latency_ms"]
 
 
 def test_a_regression_has_no_cascades(members_that_vote):

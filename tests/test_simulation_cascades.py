@@ -89,6 +89,40 @@ def test_triples_are_what_a_replay_gives(members_that_vote, how):
                         assert cascade.later[i, j] == pytest.approx(later.mean())
 
 
+@pytest.mark.parametrize(("how", "coarse"), [("margin", True), ("margin", False), ("entropy", False)])
+def test_no_second_threshold_is_better_than_the_one_that_is_found(members_that_vote, how, coarse):
+    """At each first threshold, trying every second one row by row finds nothing more accurate, nor as accurate and faster."""
+    votes = simulation.line_up(members_that_vote(3, 60, 3, coarse=coarse), "multiclass")
+    latencies = draws(votes)
+    found = simulation.exact_triples(votes, latencies, how=how, levels=5)
+    assert len(set(found.members)) == 6
+    for t, names in enumerate(found.members):
+        a, b, c = votes.positions(names)
+        right = votes.oof.said.argmax(axis=1) == votes.oof.y
+        sure = [simulation.confidence(s, how) for s in votes.oof.said]
+        for i, first in enumerate(found.first[t]):
+            stays = sure[a] >= first
+            tried = {}
+            for second in (np.inf, *np.unique(sure[b])):
+                then = ~stays & (sure[b] >= second)
+                tried[second] = np.where(stays, right[a], np.where(then, right[b], right[c])).mean(), then.mean()
+            assert found.accuracy[t, i] == pytest.approx(max(share for share, _ in tried.values()))
+            assert found.later[t, i] == pytest.approx(
+                max(n for share, n in tried.values() if share == pytest.approx(found.accuracy[t, i]))
+            )
+            one = simulation.one_cascade(votes, latencies, names, [first, found.second[t, i]], how=how)
+            assert [one.early, one.accuracy, one.accuracy_test, one.mean_ms, one.percentile_ms] == pytest.approx(
+                [getattr(found, k)[t, i] for k in ("early", "accuracy", "accuracy_test", "mean_ms", "percentile_ms")]
+            )
+    best = found.best()
+    assert best.accuracy == found.accuracy.max()
+    grid = simulation.best_cascade(simulation.triple_cascades(votes, latencies, how=how, levels=5).values())
+    assert best.accuracy >= grid.accuracy - 1e-12
+    assert found.best(mean_ms=best.mean_ms * 0.9).mean_ms <= best.mean_ms * 0.9
+    with pytest.raises(InputError, match="no cascade of three keeps a mean of 0 ms"):
+        found.best(mean_ms=0)
+
+
 def test_the_ends_of_a_cascade_are_its_members(members_that_vote):
     """Never sure, the first member leaves everything to the second; always sure, it answers alone, as fast as alone."""
     votes = simulation.line_up(members_that_vote(2, 100), "binary")
@@ -180,3 +214,7 @@ def test_cascades_refuse_what_cannot_be(members_that_vote):
     three = simulation.line_up(members_that_vote(3, 20), "binary")
     with pytest.raises(InputError, match="levels must be at least 2"):
         simulation.triple_cascades(three, draws(three), levels=1)
+    with pytest.raises(InputError, match="levels must be at least 2"):
+        simulation.exact_triples(three, draws(three), levels=1)
+    with pytest.raises(InputError, match="a cascade of three needs three members, not 2"):
+        simulation.exact_triples(votes, draws(votes))

@@ -47,6 +47,8 @@ NOT_SWEPT = {
     "worst_roc_auc": _LIMIT,
     "rate_per_s": "is called traffic_queries_s in a study; sweep that",
     "requests_ms": "changes nothing that a study measures; set it in the notebook, run alone",
+    "cores": "is assumed of ensembles on paper; set simulation.cores, and give each value a study of its own",
+    "share_preprocessing": "is assumed of ensembles on paper; set simulation.share_preprocessing",
     "factor": "says what is swept; name the field itself",
     "level": "says what is swept; name the field itself",
     **dict.fromkeys(("research", "ml_engineering", "sales", "product", "platform", "legal", "manager"), _WISH),

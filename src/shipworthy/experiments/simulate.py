@@ -78,9 +78,13 @@ class Simulation:
     metric : str
         The one that subsets are chosen by.
     measurements : tuple of Measurement
-        Of the members.
+        Of all members.
     built : tuple of Built
         The ensembles of these members that exist.
+    build : Build, optional
+        That is assumed of the ensembles on paper.
+    everyone : Votes, optional
+        Of all members, where they are more than those of the table: what the short cuts choose among. Left out, the same.
     """
 
     votes: Votes
@@ -89,12 +93,33 @@ class Simulation:
     metric: str
     measurements: tuple[Measurement, ...]
     built: tuple[Built, ...] = ()
+    build: Build | None = None
+    everyone: Votes | None = None
 
-    def costs(self, percentile: float | None = 99) -> list[MemberCost]:
-        """What each member was measured to cost, at a percentile of its latency or, of ``None``, at its mean."""
+    @property
+    def assumed(self) -> Build:
+        """How the ensembles are assumed to be built: one member after another on one core, unless another build is asked for."""
         from shipworthy import simulation
 
-        return [simulation.member_cost(name, self.measurements, percentile=percentile) for name in self.table.names]
+        return self.build or simulation.Build()
+
+    def law(self) -> str:
+        """Which build is assumed and how far its predicted costs may be trusted, in sentences."""
+        untested = "" if self.assumed.as_built_here else (
+            " No ensemble was built so, and a cascade never is: what follows is of ensembles whose members run one after another."
+        )  # fmt: skip
+        return f"{self.assumed.sentence()}{untested} {self.model.sentence()}"
+
+    @property
+    def library(self) -> Votes:
+        """What all members said: those of the table, and those that it has no room for."""
+        return self.everyone or self.votes
+
+    def costs(self, percentile: float | None = 99) -> list[MemberCost]:
+        """What each of all members was measured to cost, at a percentile of its latency or, of ``None``, at its mean."""
+        from shipworthy import simulation
+
+        return [simulation.member_cost(name, self.measurements, percentile=percentile) for name in self.library.names]
 
     def frontier(self) -> pd.DataFrame:
         """The subsets that no other beats on out-of-fold metric, latency and memory, the fastest first.
@@ -142,15 +167,28 @@ class Simulation:
         picks = [simulation.pick(self.table, self.metric, sizes == size) for size in range(1, n + 1)]
         return pd.DataFrame([{"size": size, **_row(p)} for size, p in enumerate(picks, start=1)])
 
-    def short_cuts(self, *, steps: int = 50, per_ms: float = 0.001, per_mib: float = 0.00001) -> pd.DataFrame:
+    def charges(self) -> tuple[float, float]:
+        """What a millisecond and a mebibyte are charged, in the metric's unit: shares of the loss of the best member alone.
+
+        The shares are those of the candidate ``greedy_cost``. The loss of an accuracy is what it lacks to 1.
+        """
+        from shipworthy import candidates, simulation
+
+        shares = candidates.get("greedy_cost").choosing
+        assert shares is not None
+        least = simulation.top_vote(self.library, self.metric, 1).oof[self.metric]
+        least = 1 - least if QUANTITIES[self.metric].greater_is_better else least
+        return shares.ms_share * least, shares.mib_share * least
+
+    def short_cuts(self, *, steps: int = 50) -> pd.DataFrame:
         """Ways to select without trying every subset, each beside the exact best: the price of greed.
+
+        They choose among all members, the exact best among those of the table.
 
         Parameters
         ----------
         steps : int
-            Of the greedy selections.
-        per_ms, per_mib : float
-            Loss of the metric that a millisecond and a mebibyte are worth to the selection that is charged for both.
+            Of the greedy selections. One of them is charged for costs, as :meth:`charges` says.
 
         Returns
         -------
@@ -162,17 +200,19 @@ class Simulation:
 
         from shipworthy import simulation
 
-        priced = simulation.PricedCosts(tuple(self.costs()), model=self.model)
+        votes = self.library
+        priced = simulation.PricedCosts(tuple(self.costs()), model=self.model, build=self.assumed)
+        per_ms, per_mib = self.charges()
         charged = replace(priced, per_ms=per_ms, per_mib=per_mib)
         ways = {
-            "top 3": simulation.top_vote(self.votes, self.metric, min(3, self.table.n_members), priced=priced),
-            "greedy": simulation.greedy(self.votes, self.metric, replacement=False, priced=priced),
-            "greedy, weighted": simulation.greedy(self.votes, self.metric, steps=steps, priced=priced),
-            "greedy, charged for costs": simulation.greedy(self.votes, self.metric, steps=steps, priced=charged),
-            "beam": simulation.beam(self.votes, self.metric, priced=priced),
+            "top 3": simulation.top_vote(votes, self.metric, min(3, votes.n_members), priced=priced),
+            "greedy": simulation.greedy(votes, self.metric, replacement=False, priced=priced),
+            "greedy, weighted": simulation.greedy(votes, self.metric, steps=steps, priced=priced),
+            "greedy, charged for costs": simulation.greedy(votes, self.metric, steps=steps, priced=charged),
+            "beam": simulation.beam(votes, self.metric, priced=priced),
         }
         if self.metric != "accuracy":
-            ways["convex weights"] = simulation.convex_weights(self.votes, self.metric, priced=priced)
+            ways["convex weights"] = simulation.convex_weights(votes, self.metric, priced=priced)
         best = simulation.pick(self.table, self.metric)
         shares = [1 / len(best.members)] * len(best.members)
         rows = [{"way": "every subset", **_row(best), "weights": shares, "gap_oof": 0.0, "gap_test": 0.0}]
@@ -243,7 +283,8 @@ class Simulation:
         """Every ensemble that was built, beside what the simulation says of it.
 
         What calibrated the law never tests it: each is predicted by a law that was calibrated on the others, and by the plain
-        sum of its members where fewer than two others were built.
+        sum of its members where fewer than two others were built. Each is predicted as it was built, one member after another,
+        whatever build is assumed of the others: a prediction for another build meets no reality.
 
         Returns
         -------
@@ -284,9 +325,9 @@ class Simulation:
         from shipworthy import simulation
 
         if built.weights:
-            weights = np.zeros(self.table.n_members)
-            weights[self.votes.positions(built.members)] = built.weights
-            return simulation.scores(self.votes, weights)[1][self.metric]
+            weights = np.zeros(self.library.n_members)
+            weights[self.library.positions(built.members)] = built.weights
+            return simulation.scores(self.library, weights)[1][self.metric]
         if built.confidence:
             return self._cascade_of(built, 99.0).accuracy_test
         return np.nan
@@ -294,9 +335,9 @@ class Simulation:
     def _cascade_of(self, built: Built, percentile: float) -> CascadePick:
         from shipworthy import simulation
 
-        drawn = simulation.latency_samples(self.table.names, self.measurements, np.random.default_rng(0))
+        drawn = simulation.latency_samples(self.library.names, self.measurements, np.random.default_rng(0))
         how = cast("ConfidenceName", built.confidence)
-        return simulation.one_cascade(self.votes, drawn, built.members, built.thresholds, how=how, percentile=percentile)
+        return simulation.one_cascade(self.library, drawn, built.members, built.thresholds, how=how, percentile=percentile)
 
     def _predicted(self, built: Built, others: Sequence[Built], percentile: float | None) -> tuple[float, float]:
         """Latency (ms) and memory (MiB)."""
@@ -395,7 +436,8 @@ def simulate_ensembles(
     traffic_queries_s : float
         For the prices.
     most_members : int
-        Of more, the best alone by their out-of-fold metric are taken: every further member doubles the table. At most 20.
+        Of more, the best alone by their out-of-fold metric are in the table, which every further member doubles: at most 20. The
+        short cuts choose among all, up to 200.
 
     Returns
     -------
@@ -421,11 +463,18 @@ def simulate_ensembles(
         raise InputError(
             f"{arm.title}: a simulation needs two members that are trained and measured, not {len(members)}: name more"
         )
-    votes = simulation.line_up({name: trained[name].predictions for name in members}, bench.dataset(arm).task)
+    everyone = simulation.line_up({name: trained[name].predictions for name in members}, bench.dataset(arm).task)
+    if len(members) > simulation.MOST_MEMBERS:
+        bench.notify(f"{arm.title}: the {simulation.MOST_MEMBERS} best of {len(members)} members, out of fold, are simulated")
+        members = _best_alone(everyone, metric, simulation.MOST_MEMBERS)
+        everyone = everyone.only(tuple(members))
+    votes = everyone
     if len(members) > most_members:
-        members = _best_alone(votes, metric, most_members)
-        bench.notify(f"{arm.title}: the {most_members} best of {votes.n_members} members, out of fold, are simulated")
-        votes = simulation.line_up({name: trained[name].predictions for name in members}, bench.dataset(arm).task)
+        votes = everyone.only(tuple(_best_alone(everyone, metric, most_members)))
+        bench.notify(
+            f"{arm.title}: every subset of the {most_members} best members, out of fold; greedy, beam search and weights of all"
+            f" {len(members)}"
+        )
     costs = [simulation.member_cost(name, measured[name]) for name in members]
     built = []
     for name in there:
@@ -444,6 +493,7 @@ def simulate_ensembles(
         def price(cpu_ms: float, memory_mib: float) -> float:
             return usd_per_million(cpu_ms, memory_mib, declared, traffic_queries_s)
 
-    table = simulation.every_subset(votes, costs=costs, model=model, build=build, price=price)
+    tabled = [c for c in costs if c.name in votes.names]
+    table = simulation.every_subset(votes, costs=tabled, model=model, build=build, price=price)
     pooled = tuple(m for name in members for m in measured[name])
-    return Simulation(votes, table, model, metric, pooled, tuple(built))
+    return Simulation(votes, table, model, metric, pooled, tuple(built), build, everyone)

@@ -21,7 +21,7 @@ from shipworthy.experiments.latency_and_memory import measure_latency_and_memory
 from shipworthy.experiments.money import DATED_PRICES
 from shipworthy.experiments.simulate import Simulation, simulate_ensembles
 from shipworthy.experiments.workbench import Unit, Workbench, nan_for_null, write_json
-from shipworthy.records import ConfidenceName, InputError, Prices, Study, Task
+from shipworthy.records import ConfidenceName, InputError, Prices, SimulationPlan, Study, Task
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,23 +34,25 @@ GUESSES = ("prior",)
 SHOWN_SUBSETS = 400
 """Of all subsets, so many are kept for the eye; the front is kept whole."""
 SHOWN_THRESHOLDS = 60
-TRIPLES_OF = 5
-"""Cascades of three are made of the most accurate members."""
+TRIPLES_OF = 12
+"""Cascades of three are made of the most accurate members: 1,320."""
 ROUNDING = 1e-9
 LEAST_SHARE = 0.05
 """Each member of the cascade that is picked answers at least so many rows."""
+ONE_BY_ONE = SimulationPlan()
 FILE = "simulated.json"
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a simulation is asked for: the budget of a pick, and what its money is reckoned by."""
+    """What a simulation is asked for: the budget of a pick, what its money is reckoned by, and the build that is assumed."""
 
     latency_budget_ms: float = 5.0
     memory_budget_mib: float = 200.0
     metric: str = "log_loss"
     prices: Prices = DATED_PRICES
     traffic_queries_s: float = 10.0
+    plan: SimulationPlan = ONE_BY_ONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ class Simulated:
     members : tuple of str
     latency_budget_ms, memory_budget_mib : float
     law : str
-        How far predicted costs may be trusted, in a sentence.
+        Which build is assumed, and how far its predicted costs may be trusted, in sentences.
     front : tuple of dict
         Columns of :meth:`Simulation.frontier`; members joined by `` + ``.
     subsets : tuple of dict
@@ -83,7 +85,13 @@ class Simulated:
         ``name``, ``why``, ``members``, ``weights`` or ``confidence`` and ``thresholds``, what is predicted of each, and the
         ``line`` that builds it in a study.
     reality : tuple of dict
-        Columns of :meth:`Simulation.reality`.
+        Columns of :meth:`Simulation.reality`: of each as it was built.
+    as_built : bool
+        Whether the build that is assumed is that of the ensembles in ``reality``.
+    charge : str
+        What the selection that is charged for costs pays, in a sentence.
+    everyone : tuple of str
+        All members, among which ``ways`` chose; ``members`` are the best of them where a table of all subsets has no more room.
     """
 
     dataset: str
@@ -105,6 +113,9 @@ class Simulated:
     alone: tuple[dict[str, Any], ...] = ()
     picks: tuple[dict[str, Any], ...] = ()
     reality: tuple[dict[str, Any], ...] = ()
+    as_built: bool = True
+    charge: str = ""
+    everyone: tuple[str, ...] = ()
 
 
 def open_simulation(
@@ -118,6 +129,8 @@ def open_simulation(
     level: str,
     latency_budget_ms: float,
     memory_budget_mib: float,
+    cores: int = 1,
+    share_preprocessing: bool = False,
     roles: Mapping[str, Sequence[str]] | None = None,
 ) -> tuple[Arm, Asked]:
     """The arm and what is asked of it: as the study of the run folder declares them, else as given.
@@ -128,6 +141,10 @@ def open_simulation(
     dataset, seed, candidates, training, factor, level, roles
         As for :func:`~shipworthy.experiments.make_arm`; they say which arm of the study.
     latency_budget_ms, memory_budget_mib : float
+    cores : int
+        On which the members of an ensemble are assumed to run at once.
+    share_preprocessing : bool
+        Whether they are assumed to preprocess a row once for all.
 
     Returns
     -------
@@ -154,7 +171,8 @@ def open_simulation(
         roles=roles,
         run_folder=str(bench.folder),
     )
-    return arm, Asked(latency_budget_ms, memory_budget_mib, metric_for(task_of(arm)))
+    plan = SimulationPlan(cores=cores, share_preprocessing=share_preprocessing)
+    return arm, Asked(latency_budget_ms, memory_budget_mib, metric_for(task_of(arm)), plan=plan)
 
 
 def metric_for(task: Task, wanted: str = "") -> str:
@@ -190,12 +208,13 @@ def asked_of(study: Study, arm: Arm) -> Asked:
         if r.quantity in limits and r.at_most is not None and r.judges(arm.dataset) and (single or r.quantity == "memory_mib"):
             limits[r.quantity] = r.at_most
     metric = metric_for(task_of(arm), study.metric)
-    return Asked(limits["latency_ms"], limits["memory_mib"], metric, study.prices, study.traffic_queries_s)
+    return Asked(limits["latency_ms"], limits["memory_mib"], metric, study.prices, study.traffic_queries_s, study.simulation)
 
 
 def simulate_unit(bench: Workbench, arm: Arm, names: Sequence[str], asked: Asked) -> Unit:
     """The unit of a simulation: of these candidates, but those that say the same of every row."""
     how = (asked.latency_budget_ms, asked.memory_budget_mib, asked.metric, astuple(asked.prices), asked.traffic_queries_s)
+    how = (*how, *astuple(asked.plan))
     return bench.simulate_unit(arm, [n for n in names if n not in GUESSES], how)
 
 
@@ -284,11 +303,14 @@ def simulations_in(bench: Workbench, study: Study) -> tuple[tuple[Simulated, ...
 
 
 def _simulate(bench: Workbench, arm: Arm, names: Sequence[str], asked: Asked) -> Simulated:
+    from shipworthy import simulation
+
     found = simulate_ensembles(
         bench,
         arm,
         [n for n in names if n not in GUESSES],
         metric=asked.metric,
+        build=simulation.Build(asked.plan.cores, asked.plan.share_preprocessing),
         prices=asked.prices,
         traffic_queries_s=asked.traffic_queries_s,
     )
@@ -323,7 +345,7 @@ def tell(found: Simulation, arm: Arm, asked: Asked) -> Simulated:
         members=found.table.names,
         latency_budget_ms=asked.latency_budget_ms,
         memory_budget_mib=asked.memory_budget_mib,
-        law=found.model.sentence(),
+        law=found.law(),
         front=_rows(found.frontier()),
         subsets=_subsets(found),
         hypervolume=_hypervolume(found),
@@ -335,6 +357,21 @@ def tell(found: Simulation, arm: Arm, asked: Asked) -> Simulated:
         alone=tuple(_alone(found)) if classes else (),
         picks=tuple(_picks(found, ways, [c for c in (cheap, agreement) if c], asked)),
         reality=_rows(found.reality()),
+        as_built=found.assumed.as_built_here,
+        charge=_charge(found),
+        everyone=found.library.names,
+    )
+
+
+def _charge(found: Simulation) -> str:
+    from shipworthy import candidates
+
+    shares = candidates.get("greedy_cost").choosing
+    assert shares is not None
+    per_ms, per_mib = found.charges()
+    return (
+        f"Charged for costs, a member must save {100 * shares.ms_share:g} % of the best member's loss for each millisecond of p99"
+        f" ({per_ms:.2g}) and {100 * shares.mib_share:g} % for each MiB ({per_mib:.2g}): the shares of the candidate greedy_cost."
     )
 
 
@@ -410,9 +447,11 @@ def _cascades(
 
     rows = [{"confidence": how, **_cascade_row(simulation.best_cascade([c]))} for (how, _), c in curves.items()]
     if agreed:
-        sure = simulation.triple_cascades(_most_accurate(found), _drawn(found))
-        for how, triples in (("margin", sure), ("agreement", agreed)):
-            rows.append({"confidence": how, **_cascade_row(simulation.best_cascade(triples.values()))})
+        best = _most_accurate(found)
+        hows: tuple[ConfidenceName, ...] = ("margin", "entropy") if found.votes.task == "multiclass" else ("margin",)
+        triples = {how: simulation.exact_triples(best, _drawn(found), how=how) for how in hows}
+        rows += [{"confidence": how, **_cascade_row(three.best())} for how, three in triples.items()]
+        rows.append({"confidence": "agreement", **_cascade_row(simulation.best_cascade(agreed.values()))})
     return sorted(rows, key=lambda row: (-row["accuracy"], row["mean_ms"]))
 
 

@@ -242,6 +242,23 @@ class LoadPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SimulationPlan:
+    """How the ensembles that a study simulates are assumed to be built; those of the catalogue run on one core, one by one.
+
+    Parameters
+    ----------
+    cores : int
+        On which members run at once.
+    share_preprocessing : bool
+        Whether a row is preprocessed once for all members.
+    """
+
+    __pydantic_config__ = FORBID_UNKNOWN
+    cores: Annotated[int, Ge(1), Le(1024)] = 1
+    share_preprocessing: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Study:
     """The whole question in one object.
 
@@ -273,6 +290,7 @@ class Study:
     training: TrainingPlan = TrainingPlan()
     measuring: MeasuringPlan = MeasuringPlan()
     load: LoadPlan = LoadPlan()
+    simulation: SimulationPlan = SimulationPlan()
     limits: Limits = Limits()
     files: tuple[DataFile, ...] = ()
     votes: tuple[OwnVote, ...] = ()

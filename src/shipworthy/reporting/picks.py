@@ -28,6 +28,7 @@ TIED = "\N{NO-BREAK SPACE}"
 """Within a cell of a table, lines break where a thing ends."""
 ROUNDING = 1e-9
 """Scores nearer than this, of numbers about 1, are the same but for the order in which they were added up."""
+AS_BUILT = "Those are predicted as they were built, one member after another; the build that is assumed here has met no reality."
 FIGURES = {
     "frontier": simulation.ensemble_frontier,
     "members": simulation.diminishing_return,
@@ -164,7 +165,7 @@ def _escaped(text: str) -> str:
 
 
 def pick_table(found: Mapping[str, Any]) -> pd.DataFrame:
-    """The picks, what is predicted of each, and the line that builds it in a study.
+    """The picks, what is predicted of each, and the line that builds it in a study; those that are the same share a row.
 
     Parameters
     ----------
@@ -177,15 +178,19 @@ def pick_table(found: Mapping[str, Any]) -> pd.DataFrame:
     import pandas as pd
 
     metric = label(found["metric"])
-    rows = []
+    same: dict[tuple[object, ...], list[Mapping[str, Any]]] = {}
     for p in found["picks"]:
+        how = ("weights", "thresholds", "confidence")
+        same.setdefault((tuple(p["members"]), *(str(p.get(k)) for k in how)), []).append(p)
+    rows = []
+    for p, *others in same.values():
         what = f"{'accuracy' if p.get('confidence') else metric} {score(p['test'])}; {score(p['oof'])} out of fold"
         mean = f", mean {number(p['mean_ms'])} ms" if "mean_ms" in p else ""
         cost = f"p99 {number(p['latency_ms'])} ms{mean}, {number(p['memory_mib'])} MiB"
         rows.append(
             {
-                "pick": p["name"],
-                "which": p["why"],
+                "pick": ", ".join(q["name"] for q in (p, *others)),
+                "which": "; ".join(q["why"] for q in (p, *others)),
                 "predicted on test rows": what,
                 "predicted cost": cost,
                 "to build it": p["line"],
@@ -247,6 +252,7 @@ def reality_sentence(found: Mapping[str, Any]) -> str:
     return (
         f"Of {len(rows)} built for real, {score_words} median latency was off by {middle['p50']}, p99 by {middle['p99']} and the"
         f" memory by {middle['memory']} (medians), each predicted from the others alone."
+        + ("" if found.get("as_built", True) else f" {AS_BUILT}")
     )
 
 
@@ -302,6 +308,7 @@ def simulation_view(simulations: Sequence[Mapping[str, Any]], drawn: dict[str, s
             figures.append({"file": file, "finding": figure.finding})
         budget = {"latency_ms": found["latency_budget_ms"], "memory_mib": found["memory_budget_mib"]}
         sentences = [budget_sentence(found, **budget), found["law"], reality_sentence(found)]
+        sentences += [found["charge"]] if found.get("charge") else []
         sentences.append(
             f"The front beats {100 * found['hypervolume']:.0f} % of the box between the best and the worst of all subsets."
         )

@@ -54,6 +54,24 @@ def title_of(found: Mapping[str, Any]) -> str:
     return str(found["dataset"]) + (f" ({found['level']})" if found["level"] else "")
 
 
+def more_than_tried(found: Mapping[str, Any]) -> int:
+    """How many members there are, where not every subset of them could be tried; else 0."""
+    everyone = len(found.get("everyone", ()))
+    return everyone if everyone > len(found["members"]) else 0
+
+
+def _whose(found: Mapping[str, Any]) -> str:
+    """What a finding begins with: the data set, and of which members it speaks where there are more.
+
+    Examples
+    --------
+    >>> _whose({"dataset": "adult", "level": "", "members": ["a", "b"], "everyone": ["a", "b", "c"]})
+    'adult, the 2 best of 3 members'
+    """
+    more = more_than_tried(found)
+    return title_of(found) + (f", the {len(found['members'])} best of {more} members" if more else "")
+
+
 def _greater(found: Mapping[str, Any]) -> bool:
     return QUANTITIES[found["metric"]].greater_is_better
 
@@ -100,9 +118,7 @@ def ensemble_frontier(found: Mapping[str, Any], *, marked: Mapping[str, Any] | N
     bend = next(row for row in front if row["knee"])
     best = min(front, key=lambda row: -_better_by(found, row["oof"], 0.0))
     n = 2 ** len(found["members"]) - 1
-    finding = (
-        f"{title_of(found)}: of {n:,} ensembles on paper {len(front)} are worth a look; the knee is {short(bend['members'])}"
-    )
+    finding = f"{_whose(found)}: of {n:,} ensembles on paper {len(front)} are worth a look; the knee is {short(bend['members'])}"
     gain = _better_by(found, best["test"], bend["test"])
     if best["members"] != bend["members"]:
         more = "better" if gain >= 0 else "worse"
@@ -158,7 +174,8 @@ def _cloud(figure: Figure, ax: Axes, found: Mapping[str, Any]) -> float:
     colours = mpl.colormaps["viridis_r"].resampled(sizes + 1)
     # The first colour of the scale is too pale to be seen on white.
     norm = BoundaryNorm(np.arange(-0.5, sizes + 1.5), sizes + 1)
-    every = np.array([row["test"] for row in (*front, *cloud)])
+    # What short cuts chose among more members may be better and slower than any subset that could be tried.
+    every = np.array([row["test"] for row in (*front, *cloud, *found["ways"])])
     best = every.max() if _greater(found) else every.min()
     away = np.abs(every - best)
     # What is hopeless would press all else into a line.
@@ -180,7 +197,7 @@ def _cloud(figure: Figure, ax: Axes, found: Mapping[str, Any]) -> float:
                 shade = {"c": np.array([row["size"] for row in rows])[here], "cmap": colours, "norm": norm, "s": scale[here]}
                 shade |= {"edgecolors": INK, "linewidths": 1, "zorder": 4}
             ax.scatter(x[here], y[here], marker=marker, **shade)
-    x = np.array([row["latency_ms"] for row in (*cloud, *front)])
+    x = np.array([row["latency_ms"] for row in (*cloud, *front, *found["ways"])])
     ax.set_xlim(x.min() / 1.35, x.max() * 1.5)
     box = ax.get_position()
     ax.set_position((box.x0, box.y0, box.width - 0.06, box.height))
@@ -225,7 +242,9 @@ def _way_points(ax: Axes, found: Mapping[str, Any]) -> list[Dot]:
 def _way_legend(figure: Figure, found: Mapping[str, Any]) -> None:
     from matplotlib.lines import Line2D
 
-    handles = [Line2D([], [], linestyle="none", label="chosen by")]
+    more = more_than_tried(found)
+    of_all = f", of {more}" if more else ""
+    handles = [Line2D([], [], linestyle="none", label=f"chosen by{of_all}")]
     handles += [
         Line2D([], [], marker=OF_WAYS.get(row["way"], "+"), markersize=9, color="white", markeredgecolor=INK, linestyle="none",
                label=row["way"]) for row in found["ways"]
@@ -253,10 +272,10 @@ def diminishing_return(found: Mapping[str, Any]) -> ReportFigure:
     gain = _better_by(found, best["test"], first["test"])
     metric = label(found["metric"])
     if best["size"] == 1:
-        finding = f"{title_of(found)}: one member alone, {first['members']}, is as good out of fold as any vote"
+        finding = f"{_whose(found)}: one member alone, {first['members']}, is as good out of fold as any vote"
     else:
         verb, joint = ("gain", "over") if gain >= 0 else ("lose", "to")
-        finding = f"{title_of(found)}: {best['size']} members are best out of fold; on test rows they {verb} {abs(gain):.4f}"
+        finding = f"{_whose(found)}: {best['size']} members are best out of fold; on test rows they {verb} {abs(gain):.4f}"
         finding += f" {metric} {joint} the best one, at {times(best['latency_ms'] / first['latency_ms'])} its latency"
     with theme():
         figure, ax = canvas(finding, 5.8)
@@ -294,8 +313,12 @@ def price_of_greed(found: Mapping[str, Any]) -> ReportFigure:
     ways = [row for row in found["ways"] if row["way"] != "every subset"]
     metric = label(found["metric"])
     greedy = next(row for row in ways if row["way"] == "greedy")
-    price = "nothing" if greedy["gap_oof"] <= TIE else f"{greedy['gap_oof']:.4f} {metric}"
-    finding = f"{title_of(found)}: adding one member at a time costs {price} beside trying all {2 ** len(found['members']) - 1:,}"
+    price = "nothing" if abs(greedy["gap_oof"]) <= TIE else f"{abs(greedy['gap_oof']):.4f} {metric}"
+    verb, more = "gains" if greedy["gap_oof"] < -TIE else "costs", more_than_tried(found)
+    finding = (
+        f"{title_of(found)}: adding one member at a time{f' of all {more}' if more else ''} {verb} {price} beside trying all"
+    )
+    finding += f" {2 ** len(found['members']) - 1:,}" + (f" votes of the {len(found['members'])} best" if more else "")
     gained = [row for row in ways if row["gap_test"] < -TIE]
     finding += f"; on test rows {len(gained)} of {len(ways)} short cuts beat the exact choice" if gained else ""
     with theme():
@@ -315,14 +338,15 @@ def price_of_greed(found: Mapping[str, Any]) -> ReportFigure:
         gaps = [row[k] for row in ways for k in ("gap_oof", "gap_test")]
         room = max(max(map(abs, gaps)) * 0.12, 1e-5)
         ax.set_xlim(min(0.0, *gaps) - room, max(0.0, *gaps) + room)
-        ax.set_xlabel(f"{metric} lost against the best of all subsets; left of 0 is better than it")
+        whose = f" of the {len(found['members'])} best; left of 0 is better" if more else "; left of 0 is better than it"
+        ax.set_xlabel(f"{metric} lost against the best of all subsets{whose}")
         ax.grid(visible=False, axis="y")
         ax.xaxis.set_major_locator(_few())
         figure.legend(loc="lower left", bbox_to_anchor=(0.01, 0.0), ncols=2, frameon=False, fontsize=12)
     said = "; ".join(
         f"{r['way']}: {r['gap_oof']:+.5f} out of fold, {r['gap_test']:+.5f} on test rows, {r['members']}" for r in ways
     )
-    return ReportFigure(figure, finding, said + ".")
+    return ReportFigure(figure, finding, f"{said}. {found.get('charge', '')}".strip())
 
 
 def _few() -> Any:
@@ -348,11 +372,11 @@ def cascade_curves(found: Mapping[str, Any]) -> ReportFigure:
     best = max(alone, key=lambda row: row["accuracy"])
     if chosen:
         first, then = chosen["members"][0], chosen["members"][-1]
-        finding = f"{title_of(found)}: {first} answers {percent(chosen['early'])} at once and {then} the rest: accuracy"
+        finding = f"{_whose(found)}: {first} answers {percent(chosen['early'])} at once and {then} the rest: accuracy"
         finding += f" {score(chosen['test'])} in {number(chosen['mean_ms'])} ms on average; {best['name']} alone, the most"
         finding += f" accurate, {score(best['accuracy'])} in {number(best['mean_ms'])} ms"
     else:
-        finding = f"{title_of(found)}: no cascade of two is as accurate out of fold as the most accurate member alone"
+        finding = f"{_whose(found)}: no cascade of two is as accurate out of fold as the most accurate member alone"
         finding += ", and faster"
     with theme():
         figure, ax = canvas(finding, 6.2)
@@ -438,7 +462,7 @@ def worth_bars(found: Mapping[str, Any]) -> ReportFigure:
     metric = label(found["metric"])
     panels = [(k, words.format(metric=metric)) for k, words in WORTH.items() if any(math.isfinite(r[k]) for r in rows)]
     spare = min(rows, key=lambda r: _better_by(found, 0.0, r["without_metric"]))
-    finding = f"{title_of(found)}: {spare['sentence']}"
+    finding = f"{_whose(found)}: {spare['sentence']}"
     harmless = _better_by(found, spare["without_metric"], 0.0) >= 0
     finding += " - the vote of all is better without it" if harmless else " - nobody else would be missed less"
     with theme():

@@ -26,19 +26,31 @@ from shipworthy.simulation.diversity import Averaging, Diversity, Pair, averagin
 from shipworthy.simulation.frontier import Pick, best_within, frontier, hypervolume, knee, objectives, pareto_front, pick
 from shipworthy.simulation.queues import lindley, predict_highest_rate, sojourn_ms
 from shipworthy.simulation.scoring import METRICS, check_metric, scores
-from shipworthy.simulation.selection import PricedCosts, PriceOfGreed, beam, convex_weights, greedy, price_of_greed, top_vote
+from shipworthy.simulation.selection import (
+    MOST_MEMBERS,
+    PricedCosts,
+    PriceOfGreed,
+    beam,
+    convex_weights,
+    greedy,
+    price_of_greed,
+    top_vote,
+)
 from shipworthy.simulation.subsets import SubsetTable, best_subset, every_subset, roc_auc
+from shipworthy.simulation.triples import ExactTriples, exact_triples
 from shipworthy.simulation.votes import Votes, line_up
 from shipworthy.simulation.worth import MemberWorth, member_worth, shapley_values
 
 __all__ = [
     "METRICS",
+    "MOST_MEMBERS",
     "Averaging",
     "Build",
     "CascadePick",
     "Composite",
     "CostModel",
     "Diversity",
+    "ExactTriples",
     "MemberCost",
     "MemberWorth",
     "Pair",
@@ -61,6 +73,7 @@ __all__ = [
     "convex_weights",
     "diversity",
     "every_subset",
+    "exact_triples",
     "frontier",
     "greedy",
     "hypervolume",

@@ -181,7 +181,7 @@ def pair_cascades(
     InputError
         For a regression, a member without latencies, or agreement, which takes two members before the last.
     """
-    _check(votes, latencies)
+    check_cascades(votes, latencies)
     right = [_right(rows) for rows in (votes.oof, votes.test)]
     out: dict[tuple[str, str], PairCascade] = {}
     for a, first in enumerate(votes.names):
@@ -242,7 +242,7 @@ def triple_cascades(
     InputError
         As from :func:`pair_cascades`; or for fewer than three members, or fewer than two levels.
     """
-    _check(votes, latencies)
+    check_cascades(votes, latencies)
     if votes.n_members < 3:
         raise InputError(f"a cascade of three needs three members, not {votes.n_members}: name more, or ask pair_cascades")
     if levels < 2:
@@ -367,7 +367,7 @@ def one_cascade(
     """
     from shipworthy.deployables import repeats
 
-    _check(votes, latencies)
+    check_cascades(votes, latencies)
     agree = how == "agreement"
     if agree and len(members) < 3:
         raise InputError(
@@ -421,15 +421,11 @@ def mixture_percentile(stages: Floats, shares: Floats, percentile: float) -> Flo
     >>> mixture_percentile(np.array([[1.0, 2.0], [10.0, 20.0]]), np.array([[1.0, 0.5], [0.0, 0.5]]), 99)
     array([ 2., 20.])
     """
-    values = np.unique(stages)
-    below = np.array([np.searchsorted(np.sort(s), values, side="right") for s in stages]) / stages.shape[1]
-    low, high = np.zeros(shares.shape[1], np.int64), np.full(shares.shape[1], len(values) - 1)
-    wanted = percentile / 100 - 1e-12
-    while (low < high).any():
-        middle = (low + high) // 2
-        enough = np.einsum("sn,sn->n", shares, below[:, middle]) >= wanted
-        high, low = np.where(enough, middle, high), np.where(enough, low, np.minimum(middle + 1, high))
-    return np.asarray(values[low])
+    from shipworthy.simulation import kernels
+
+    values = np.empty(shares.shape[1])
+    kernels.mixtures(np.sort(stages, axis=1), np.ascontiguousarray(shares, np.float64), percentile / 100 - 1e-12, values)
+    return values
 
 
 def _two_stage_percentile(first: Floats, both: Floats, early: Floats, percentile: float) -> Floats:
@@ -505,7 +501,14 @@ def _right(rows: Rows) -> Floats:
     return np.asarray(rows.said.argmax(axis=1) == rows.y, dtype=np.float64)
 
 
-def _check(votes: Votes, latencies: Mapping[str, Floats]) -> None:
+def check_cascades(votes: Votes, latencies: Mapping[str, Floats]) -> None:
+    """Refuse a regression, and latencies that are not of all members or not equally many.
+
+    Raises
+    ------
+    InputError
+        Likewise.
+    """
     if votes.task == "regression":
         raise InputError("a cascade needs classes to be sure of, and this is a regression: compare votes instead")
     if unknown := [n for n in votes.names if n not in latencies]:

@@ -118,6 +118,25 @@ class Build:
         if self.cores < 1:
             raise InputError(f"cores must be at least 1, not {self.cores}")
 
+    @property
+    def as_built_here(self) -> bool:
+        """Whether it is how ensembles are really built: one member after another, each with preprocessing of its own."""
+        return self.cores == 1 and not self.shared_preprocessing
+
+    def sentence(self) -> str:
+        """How the members of an ensemble are assumed to run.
+
+        Examples
+        --------
+        >>> Build().sentence()
+        'Members of an ensemble are assumed to run one after another on one core, each with preprocessing of its own.'
+        >>> Build(cores=4, shared_preprocessing=True).sentence()
+        'Members of an ensemble are assumed to run at once on 4 cores, with preprocessing that they share.'
+        """
+        run = "one after another on one core, " if self.cores == 1 else f"at once on {self.cores} cores, "
+        run += "with preprocessing that they share" if self.shared_preprocessing else "each with preprocessing of its own"
+        return f"Members of an ensemble are assumed to run {run}."
+
 
 @dataclass(frozen=True, slots=True)
 class Composite:

@@ -332,3 +332,147 @@ def score_extensions(
             else:
                 count += _right(sums, loses[:, start : start + width], width, size, beaten)
         log_sums[j], rights[j] = exponent[0] * LOG_2 + math.log(product[0]), count
+
+
+@_compiled
+def _at_most(falls: Floats, value: float) -> int:
+    """How many of rising values are at most ``value``."""
+    low, high = 0, falls.shape[0]
+    while low < high:
+        middle = (low + high) // 2
+        if falls[middle] <= value:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@_compiled
+def mixture(stages: Floats, shares: Floats, wanted: float) -> float:
+    """The least value of any stage up to which a share ``wanted`` of their mixture lies.
+
+    Parameters
+    ----------
+    stages : ndarray of float64, shape (n_stages, n_draws)
+        Each rising.
+    shares : ndarray of float64, shape (n_stages,)
+    wanted : float
+        From 0 to 1.
+    """
+    n_stages, n_draws = stages.shape
+    least = np.inf
+    for s in range(n_stages):
+        # What is never asked sets no value.
+        low, high = 0, n_draws if shares[s] > 0 else 0
+        while low < high:
+            middle = (low + high) // 2
+            below = 0.0
+            for t in range(n_stages):
+                below += shares[t] * _at_most(stages[t], stages[s, middle])
+            if below >= wanted * n_draws:
+                high = middle
+            else:
+                low = middle + 1
+        if shares[s] > 0 and low < n_draws:
+            least = min(least, stages[s, low])
+    return least
+
+
+@_compiled
+def mixtures(stages: Floats, shares: Floats, wanted: float, values: Floats) -> None:
+    """As :func:`mixture`, of each column of ``shares``, into ``values``."""
+    for i in range(shares.shape[1]):
+        values[i] = mixture(stages, shares[:, i], wanted)
+
+
+@_compiled
+def _still_asked(order: NDArray[np.int64], place: NDArray[np.int64], level: int, asked: NDArray[np.int64]) -> int:
+    """The rows, in an order, that a level of the first threshold leaves to others; returns how many."""
+    n = 0
+    for r in order:
+        if place[r] > level:
+            asked[n] = r
+            n += 1
+    return n
+
+
+@_compiled
+def _early(right: NDArray[np.int8], place: NDArray[np.int64], level: int) -> int:
+    """How many answers of the first member are right and given at a level."""
+    count = 0
+    for r in range(place.shape[0]):
+        count += right[r] * (place[r] <= level)
+    return count
+
+
+@_compiled
+def _best_second(asked: NDArray[np.int64], sure: Floats, second: NDArray[np.int8], last: NDArray[np.int8]) -> tuple[int, int]:
+    """How many answers are right with the best second threshold, of rows by falling confidence, and how many the second gives.
+
+    Of equals the lowest threshold: the more the second answers, the less the third is waited for.
+    """
+    gain = best = answered = by_last = 0
+    for k in range(asked.shape[0]):
+        r = asked[k]
+        gain += second[r] - last[r]
+        by_last += last[r]
+        if gain >= best and (k == asked.shape[0] - 1 or sure[r] != sure[asked[k + 1]]):
+            best, answered = gain, k + 1
+    return by_last + best, answered
+
+
+@_compiled
+def _later(asked: NDArray[np.int64], sure: Floats, limit: float, second: NDArray[np.int8], last: NDArray[np.int8]) -> int:
+    """How many answers are right with this second threshold."""
+    count = 0
+    for r in asked:
+        count += second[r] if sure[r] >= limit else last[r]
+    return count
+
+
+@_compiled
+def score_triples(
+    first: int,
+    thresholds: Floats,
+    places: tuple[NDArray[np.int64], NDArray[np.int64]],
+    sure: tuple[Floats, Floats],
+    orders: tuple[NDArray[np.int64], NDArray[np.int64]],
+    right: tuple[NDArray[np.int8], NDArray[np.int8]],
+    found: Floats,
+) -> None:
+    """All cascades of three that begin with one member: at each level of the first threshold, the best second threshold.
+
+    Pairs are of the out-of-fold rows, by which is chosen, and of the test rows.
+
+    Parameters
+    ----------
+    first : int
+        Who is asked first.
+    thresholds : ndarray of float64, shape (n_levels,)
+        Of that member, falling.
+    places : two ndarrays of int64, shape (n_rows,)
+        The first level at which it answers a row; ``n_levels`` where none does.
+    sure, orders, right : two ndarrays each, shape (n_members, n_rows)
+        Each member's confidence, the rows by it, falling, and 1 where the member is right.
+    found : ndarray of float64, shape (n_members, n_members, 5, n_levels)
+        Written to, by the second and the third: second threshold, share that the first and that the second answers, accuracy
+        on both kinds of rows.
+    """
+    n_members, n_levels = sure[0].shape[0], thresholds.shape[0]
+    n, n_test = places[0].shape[0], places[1].shape[0]
+    room, room_test = np.empty(n, np.int64), np.empty(n_test, np.int64)
+    for b in range(n_members):
+        if b == first:
+            continue
+        for level in range(n_levels):
+            asked = room[: _still_asked(orders[0][b], places[0], level, room)]
+            asked_test = room_test[: _still_asked(orders[1][b], places[1], level, room_test)]
+            early, early_test = _early(right[0][first], places[0], level), _early(right[1][first], places[1], level)
+            for c in range(n_members):
+                if c not in {first, b}:
+                    facts = found[b, c]
+                    count, answered = _best_second(asked, sure[0][b], right[0][b], right[0][c])
+                    limit = sure[0][b, asked[answered - 1]] if answered else np.inf
+                    count_test = _later(asked_test, sure[1][b], limit, right[1][b], right[1][c])
+                    facts[0, level], facts[1, level], facts[2, level] = limit, (n - len(asked)) / n, answered / n
+                    facts[3, level], facts[4, level] = (early + count) / n, (early_test + count_test) / n_test

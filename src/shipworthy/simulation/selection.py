@@ -390,7 +390,7 @@ def price_of_greed(table: SubsetTable, selection: Selection, *, same_budget: boo
     Parameters
     ----------
     table : SubsetTable
-        Of the same members.
+        Of the same members, or of the best of them where there are more than a table takes.
     selection : Selection
         Chosen by a metric that the table holds.
     same_budget : bool

@@ -273,7 +273,7 @@ def plan_study(bench: Workbench, study: Study) -> Plan:
     for arm in simulated_arms(study):
         there = {"dataset": arm.dataset, "seed": arm.seed, "run_folder": str(bench.folder.resolve()), **asdict(arm.training)}
         unit = simulate_unit(bench, arm, names, asked_of(study, arm))
-        values = {**there, "factor": arm.factor, "level": arm.level, "candidates": names}
+        values = {**there, "factor": arm.factor, "level": arm.level, "candidates": names, **asdict(study.simulation)}
         on_paper.append(Step(SIMULATE, arm, values, (unit,)))
         seconds[unit.name] = SIMULATE_S
     last = Step(REPORT, None, {"run_folder": str(bench.folder.resolve())}, ())
