@@ -195,6 +195,14 @@ class MeasuringPlan:
     threads: Annotated[int, Ge(1), Le(1024)] = 1
     time_limit_s: Annotated[float, Gt(0), Le(86_400)] = 120.0
 
+    @property
+    def batch_limit_s(self) -> float:
+        """Seconds after which the calls of one batch size end, if two were timed: a third for each repeat that is asked for.
+
+        A call of seconds is known from two; of one that alone takes longer than the limit, the first call counts.
+        """
+        return self.batch_repeats / 3
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadPlan:
