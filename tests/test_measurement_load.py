@@ -191,14 +191,17 @@ def test_the_schedule_is_the_seeds(job):
 
 def test_the_highest_rate_is_bracketed(job):
     """A constant 2 ms with p99 under 12 ms: the search ends with a rate that was met below one that was not, both in (0, 500)."""
+    told = []
 
     def predict(services):
+        told.append(services.mean())
         return predict_highest_rate(services, percentile=99, limit_ms=12, rng=np.random.default_rng(0))
 
     asked = load.Load(scenario=server(1), min_count=459)
     found = load.find_highest_rate(job, percentile=99, limit_ms=12, load=asked, predict=predict, first=100, trials=4, probe=50)
     assert found.failure == ""
     assert found.trials[0].rate_per_s == 100
+    assert found.runs[0].service_ms.mean() == pytest.approx(told[0])  # the run at the first rate also tells the service times
     assert 0 < found.highest < found.lowest_not_met
     assert found.highest < 500
     assert len(found.runs) == len(found.trials) <= 4

@@ -11,6 +11,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import psutil
@@ -213,6 +214,37 @@ def test_rounds_time_different_queries_and_counts_are_fixed(job, tmp_path, monke
         rest = lines[5 + count :]
         assert len(rest) == (3 + 3 if index == 0 else 0)
     assert asked == [str(i) for i in range(50)]
+
+
+@pytest.mark.parametrize(("call_s", "values", "warmed_up"), [(0.1, 10, True), (0.9, 3, True), (1.4, 2, True), (3.5, 2, False)])
+def test_slow_batches_are_called_less_often_and_twice_at_least(monkeypatch, call_s, values, warmed_up):
+    """Ten repeats are given 3.33 s in all: fast calls get them, slow ones as many as fit; of one slower yet the first counts."""
+    now, said = [0], {}
+    monkeypatch.setattr(child, "time", SimpleNamespace(perf_counter_ns=lambda: now[0]))
+    report = SimpleNamespace(
+        stage=[].append, facts=said.update, values=lambda name, found, *where: said.update({(name, *where): found})
+    )
+
+    def answer(rows):
+        now[0] += int(1e9 * call_s)
+
+    plan = MeasuringPlan(batch_sizes=(4,), batch_repeats=10)
+    job = {"batch_sizes": [4], "batch_repeats": plan.batch_repeats, "batch_limit_s": plan.batch_limit_s}
+    child.measure_batches(job, answer, [{}] * 8, child.MemoryReader(), 0.0, report)
+    assert said["latency_ms", "multi_stream", 4] == pytest.approx([1000 * call_s] * values)
+    assert now[0] == pytest.approx(1e9 * call_s * (values + warmed_up))
+    assert said["first call of 4 counts"] is not warmed_up
+
+
+def test_conditions_say_that_a_batch_was_called_less_often(job, tmp_path, monkeypatch):
+    """A planted 2 ms a call against a limit below that: two were timed and not five, and the first call is one of them."""
+    monkeypatch.setattr(MeasuringPlan, "batch_limit_s", 0.001)
+    monkeypatch.setenv("PLANTED_LOG", str(tmp_path / "log"))
+    slow = find(run(job, "Constant", batch_repeats=5), "latency_ms", "multi_stream", 8)
+    assert len(slow.values) == 2
+    assert slow.conditions.warm_up == 0
+    assert "timed 2 times and not 5" in slow.conditions.note
+    assert slow.conditions.note.endswith("the first among them")
 
 
 def test_too_few_rows_come_again_and_the_conditions_say_so(job):

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 Work = Callable[[Path], None]
 TRAINING_ROWS = 10_000
 """Rows that AutoGluon's recipe takes at most from those that were trained on."""
-PORTABLE_QUERIES = 200
+PORTABLE_QUERIES = 100
+"""Single queries in each place; only their medians are compared."""
 SHARE_OF_LIMIT = 0.8
 """Of a process's time limit that its calls may take in all; the rest is for importing, loading and warming up."""
 FEW_CALLS = 1.1

@@ -364,9 +364,9 @@ def find_highest_rate(
 ) -> RateSearch:
     """Search for the highest rate of a Poisson stream at which a percentile of latency keeps a limit.
 
-    A short single stream tells the service times; ``predict`` makes the first guess from them; then rates are tried, each in a
-    fresh child, a step up while they are met and down while they are not, and halved between, until the highest that is met and
-    the lowest that is not are within 10 %, or the trials are used up.
+    Service times come from the run at ``first``, or without one from a short single stream; ``predict`` makes a guess from
+    them. Rates are tried, each in a fresh child, a step up while they are met and down while they are not, and halved between,
+    until the highest that is met and the lowest that is not are within 10 %, or the trials are used up.
 
     Parameters
     ----------
@@ -383,29 +383,30 @@ def find_highest_rate(
         can be answered, since that is what will happen; 0 for none.
     trials : int
     probe : int
-        Queries of the single stream.
+        Queries of the single stream; none is asked where ``first`` is given.
 
     Returns
     -------
     RateSearch
     """
-    single = Load(scenario=Scenario(name="single_stream"), min_count=probe, max_duration_s=load.max_duration_s)
-    (alone,) = run_loads(job, [single])
-    if alone.failure:
-        return RateSearch(percentile, limit_ms, (), (), alone.failure)
-    capacity = 1000 / float(alone.service_ms.mean())
-    highest = CERTAIN_OVERLOAD * capacity
-    guess = min(max(predict(alone.service_ms), 0.02 * capacity), highest)
-    rate = first if first > 0 else guess
     tried: list[RateTrial] = []
     runs: list[LoadRun] = []
-    failure = ""
+    failure, rate = "", first
+    if not first > 0:
+        single = Load(scenario=Scenario(name="single_stream"), min_count=probe, max_duration_s=load.max_duration_s)
+        (alone,) = run_loads(job, [single])
+        if alone.failure:
+            return RateSearch(percentile, limit_ms, (), (), alone.failure)
+        guess, highest = _guess(alone, predict)
+        rate = guess
     while len(tried) < trials:
         scenario = Scenario(name="server", rate_per_s=rate)
         (run,) = run_loads(replace(job, round_index=len(tried)), [replace(load, scenario=scenario)])
         if run.failure:
             failure = run.failure
             break
+        if first > 0 and not runs:
+            guess, highest = _guess(run, predict)
         runs.append(run)
         tried.append(judge_rate(run, percentile, limit_ms))
         if not run.whole and tried[-1].outcome == "undecided":
@@ -418,6 +419,13 @@ def find_highest_rate(
             break
         rate = following
     return RateSearch(percentile, limit_ms, tuple(tried), tuple(runs), failure)
+
+
+def _guess(run: LoadRun, predict: Callable[[Floats], float]) -> tuple[float, float]:
+    """The rate that the service times of a run promise, and the highest worth trying."""
+    capacity = 1000 / float(run.service_ms.mean())
+    highest = CERTAIN_OVERLOAD * capacity
+    return min(max(predict(run.service_ms), 0.02 * capacity), highest), highest
 
 
 def _next_rate(found: RateSearch, guess: float, highest: float) -> float:

@@ -23,7 +23,7 @@ from shipworthy.measurement.machine import (
 from shipworthy.records import Conditions, Measurement, MeasuringPlan, OwnModule, ScenarioName
 
 CHILD = Path(__file__).with_name("child.py")
-ITEMISED = 20
+ITEMISED = 10
 """Queries of each round whose parts are timed too, after the timed loop and apart from it."""
 
 PARTS_OF_A_QUERY = ("build_ms", "preprocess_ms", "model_ms", "rest_ms")
@@ -119,7 +119,11 @@ def measure_round(job: ServingJob) -> tuple[Measurement, ...]:
     earlier work left; a peak is at least the ``memory_mib`` of its round. The peak of importing and loading is in the note of
     the peak of batch size 1.
 
-    The garbage collector is off while steady answers are timed (what is alive is frozen first) and on before.
+    The garbage collector is off while steady answers are timed and on before; what is alive is frozen after loading, and again
+    before the timed loop.
+
+    The calls of a batch size end before ``batch_repeats`` once they have taken ``batch_limit_s`` and two were timed; the
+    conditions then say so, and whether the first call is one of the two.
     """
     with exclusive(), tempfile.TemporaryDirectory(prefix="shipworthy-") as folder:
         plan, (first, count) = job.plan, _share(job.plan, job.round_index)
@@ -142,6 +146,7 @@ def measure_round(job: ServingJob) -> tuple[Measurement, ...]:
                 "itemised": ITEMISED,
                 "batch_sizes": _batch_sizes(job),
                 "batch_repeats": plan.batch_repeats,
+                "batch_limit_s": plan.batch_limit_s,
                 "time_limit_s": plan.time_limit_s,
             },
             plan.threads,
@@ -157,14 +162,14 @@ def measure_round(job: ServingJob) -> tuple[Measurement, ...]:
             why = failure or "the model does not show its steps, so its parts cannot be timed"
         elif any(math.isnan(v) for v in given):
             given, why = (), str(facts.get("memory_how", "not a number"))
-        out.append(_measurement(job, key, given, _under(job, key, conditions, facts), why))
+        out.append(_measurement(job, key, given, _under(job, key, conditions, facts, len(given)), why))
     if job.round_index == 0:
         out.append(_measurement(job, ("size_mib", "none", 0), *_size_mib(job.artefact, conditions)))
     return tuple(out)
 
 
-def _under(job: ServingJob, key: Key, conditions: Conditions, facts: dict[str, Any]) -> Conditions:
-    """The conditions of one quantity."""
+def _under(job: ServingJob, key: Key, conditions: Conditions, facts: dict[str, Any], n: int) -> Conditions:
+    """The conditions of one quantity of ``n`` values."""
     quantity, scenario, batch_size = key
     steady = scenario != "none" or (quantity == "peak_memory_mib" and batch_size > 1)
     notes, rows = [], facts.get("rows")
@@ -173,10 +178,14 @@ def _under(job: ServingJob, key: Key, conditions: Conditions, facts: dict[str, A
     loading = facts.get("loading_peak_mib")
     if (quantity, batch_size) == ("peak_memory_mib", 1) and isinstance(loading, float) and not math.isnan(loading):
         notes.append(f"importing and loading reached {loading:.0f} MiB")
+    first_counts = batch_size > 1 and facts.get(f"first call of {batch_size} counts") is True
+    if 0 < n < job.plan.batch_repeats and batch_size > 1 and scenario != "none":
+        limit = f"all its calls together are given {job.plan.batch_limit_s:.3g} s, or as long as two take"
+        notes.append(f"timed {n} times and not {job.plan.batch_repeats}: {limit}" + (", the first among them" * first_counts))
     asked = job.plan.queries if batch_size <= 1 else batch_size * (job.plan.batch_repeats + 1)
     if isinstance(rows, int) and steady and asked > rows:
         notes.append(f"{asked} rows asked for, {rows} different ones given, so rows come again")
-    warm_up = (job.plan.warm_up if batch_size <= 1 else 1) if steady else 0
+    warm_up = (job.plan.warm_up if batch_size <= 1 else int(not first_counts)) if steady else 0
     known: _Scenario = scenario  # type: ignore[assignment]  # _expected names only scenarios that exist
     return replace(
         conditions,

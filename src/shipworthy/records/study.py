@@ -183,7 +183,8 @@ class MeasuringPlan:
     """How deeply serving is measured.
 
     ``queries`` is the count per candidate over all ``rounds``: it is fixed, not a duration, so that a repeated run has the
-    same counts. Each round is a fresh child process; the rounds of all candidates are interleaved.
+    same counts; only the calls of a batch size that takes seconds end by the clock (``batch_limit_s``). Each round is a fresh
+    child process; the rounds of all candidates are interleaved.
     """
 
     __pydantic_config__ = FORBID_UNKNOWN
@@ -194,6 +195,14 @@ class MeasuringPlan:
     batch_repeats: Annotated[int, Ge(1), Le(10_000)] = 5
     threads: Annotated[int, Ge(1), Le(1024)] = 1
     time_limit_s: Annotated[float, Gt(0), Le(86_400)] = 120.0
+
+    @property
+    def batch_limit_s(self) -> float:
+        """Seconds after which the calls of one batch size end, if two were timed: a third for each repeat that is asked for.
+
+        A call of seconds is known from two; of one that alone takes longer than the limit, the first call counts.
+        """
+        return self.batch_repeats / 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

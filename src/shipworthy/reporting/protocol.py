@@ -70,7 +70,8 @@ def protocol(study: Study, records: pd.DataFrame, picks: Sequence[Mapping[str, A
         "Latency runs from a query being due to its answer being complete, preprocessing included."
     )
     costs = (
-        f"Batches of {batches} rows were answered {plan.batch_repeats} times each. "
+        f"Batches of {batches} rows were answered {plan.batch_repeats} times each; a size whose calls took longer than "
+        f"{plan.batch_limit_s:.3g} s together was answered less often, and twice at least. "
         "Import, load and first call are separate numbers, each from a fresh process. "
         "Memory is what the serving process needs above an idle interpreter."
     )

@@ -30,75 +30,81 @@ SIMULATE = "08_simulate_ensembles"
 STAKEHOLDERS = "06_stakeholders"
 REPORT = "feasibility_report"
 
-KERNEL_S = 2.4
+KERNEL_S = 4.0
 """Seconds for a kernel to start, import and write its notebook."""
 
-JUDGED_S = 0.35
+JUDGED_S = 0.5
 """Seconds of judging and reporting for each candidate of an arm."""
 
 FIT_S = {
-    "prior": 0.01,
-    "logistic_regression": 0.07,
-    "ridge": 0.05,
-    "naive_bayes": 0.15,
-    "knn": 0.1,
-    "mlp": 1.0,
-    "glass_box": 1.0,
+    "prior": 0.1,
+    "logistic_regression": 0.14,
+    "ridge": 0.12,
+    "naive_bayes": 0.13,
+    "knn": 1.5,
+    "mlp": 0.95,
+    "glass_box": 1.7,
     "extra_trees": 0.5,
-    "hist_gradient_boosting": 0.6,
-    "xgboost_large": 1.0,
-    "decision_tree": 0.03,
-    "random_forest": 0.6,
-    "xgboost": 0.15,
-    "xgboost_tuned": 2.6,
+    "hist_gradient_boosting": 0.25,
+    "xgboost_large": 0.3,
+    "decision_tree": 0.1,
+    "random_forest": 0.7,
+    "xgboost": 0.25,
+    "xgboost_tuned": 2.8,
 }
-"""Seconds of one fit on 8,000 rows with 8 search trials."""
+"""Seconds of one fit on 8,000 rows with 8 search trials, its predictions included, beside another worker."""
 
 ASSEMBLE_S = {
     "two_layer_stack": 9.0,
-    "greedy": 0.8,
-    "greedy_cost": 1.2,
+    "greedy": 1.0,
+    "greedy_cost": 0.1,
 }
 """Seconds beyond those that any ensemble takes, on as many rows: of a choice the search for it, of a second layer
 its fits, and those of first layers that keep its out-of-fold score honest."""
 
 QUERY_MS = {
-    "prior": 0.3,
-    "logistic_regression": 1.6,
-    "ridge": 1.6,
-    "naive_bayes": 1.7,
-    "knn": 3.0,
-    "mlp": 1.8,
+    "prior": 0.1,
+    "logistic_regression": 2.0,
+    "ridge": 2.0,
+    "naive_bayes": 2.1,
+    "knn": 3.4,
+    "mlp": 1.6,
     "glass_box": 1.1,
-    "extra_trees": 4.5,
-    "hist_gradient_boosting": 4.0,
-    "xgboost_large": 1.6,
+    "extra_trees": 4.6,
+    "hist_gradient_boosting": 1.5,
+    "xgboost_large": 1.25,
     "decision_tree": 1.0,
     "random_forest": 4.5,
-    "xgboost": 1.3,
-    "xgboost_tuned": 1.3,
+    "xgboost": 1.2,
+    "xgboost_tuned": 1.2,
 }
 """Milliseconds of one query; an ensemble of models costs the sum of its members and a fifth more."""
 
 CHOSEN = 3
 """Members that an ensemble which may choose among many takes, or thereabouts."""
-SIMULATE_S = 3.0
+SIMULATE_S = 2.2
 """Seconds to simulate the ensembles of half a dozen members, to compile the loops included."""
 
-CHILD_S = 1.3
-"""Seconds of a measuring child apart from its queries: start, imports, load, warm-up, memory, batches."""
+CHILD_S = 1.15
+"""Seconds of a measuring child apart from its queries: start, imports, load, memory."""
 
-ITEMISED_TWICE = 40
-"""Queries of a round that are asked beside the timed ones: twenty whole, and again in parts."""
+ITEMISED_TWICE = 20
+"""Queries of a round that are asked beside the timed ones: ten whole, and again in parts."""
 
 CALL_ROW_S = 0.00003
 """Seconds of one row in a call of thousands, the turning of a dict into a row included."""
 
+SLOW_ROW_S = {"knn": 0.0006}
+"""The same of those that look through all their training rows for each: 8,000."""
+
+TWO_THREADS = 6.0
+"""How many times as long a query takes while a second thread waits for work on a second core."""
+
 NUMBERS_ONLY = 0.5
 """A data set of few rows with numbers only costs about half as much to query."""
 
-# Medians of the quick study, alone on two cores of the machine that this was written on, where SPEED_KERNEL_S was measured
-# too. The first done units correct them, so they matter for the first minute only.
+# Means of the quick study on adult and flights, alone on two cores of the machine that this was written on, where
+# SPEED_KERNEL_S was measured too. The first done units correct them, so they matter for the first minute only.
 SPEED_KERNEL_S = 0.009
 
 
@@ -297,7 +303,10 @@ def expected_seconds(unit: Unit) -> float:
     if unit.kind == "accuracy":
         return max(0.05, 0.3 * n_test / 10_000)
     if unit.kind == "measure":
-        return CHILD_S + (arm.measuring.queries / arm.measuring.rounds + ITEMISED_TWICE) * expected_query_ms(unit) / 1000
+        asked = arm.measuring.queries / arm.measuring.rounds + arm.measuring.warm_up + ITEMISED_TWICE
+        slow_row_s = SLOW_ROW_S.get(unit.candidate, 0.0) * rows
+        batches_s = _expected_batches_s(arm, slow_row_s) if unit.round_index == 0 else 0.0
+        return CHILD_S + asked * expected_query_ms(unit) / 1000 + batches_s
     return 0.5
 
 
@@ -309,6 +318,13 @@ def expected_rows(arm: Arm) -> tuple[int, int]:
     n = datasets.size(arm.rows)
     train, test = round((1 - share) * n), round(share * n)
     return min(train, arm.training.max_train_rows or train), min(test, arm.training.max_test_rows or test)
+
+
+def _expected_batches_s(arm: Arm, slow_row_s: float) -> float:
+    """What the calls of all batch sizes should take: two at least, and no more than there is time for."""
+    plan, row_s = arm.measuring, max(CALL_ROW_S / 3, slow_row_s)
+    calls = (row_s * size for size in plan.batch_sizes)
+    return sum(max(2 * call, min((plan.batch_repeats + 1) * call, plan.batch_limit_s)) for call in calls)
 
 
 def expected_query_ms(unit: Unit) -> float:
@@ -331,11 +347,12 @@ def expected_load_seconds(unit: Unit, study: Study) -> float:
     if unit.kind == "curve":
         return CHILD_S + per_curve
     if unit.kind == "threads":
-        return 2 * CHILD_S + 1.5 * load.curve_rows * query_s + 2 * load.curve_calls * max(load.curve_batch_sizes) * CALL_ROW_S
+        alone = 0.5 * load.curve_rows * query_s
+        return 3 * CHILD_S + (1 + TWO_THREADS) * alone + 2 * load.curve_calls * max(load.curve_batch_sizes) * CALL_ROW_S
     if unit.kind == "rates":
         arrivals = load.load_queries / study.traffic_queries_s + (load.rate_trials - 1) * 1.3 * load.load_queries * query_s
-        return (1 + load.rate_trials) * CHILD_S + 200 * query_s + max(arrivals, load.rate_trials * load.load_seconds)
-    return {"imports": 2.0, "recipes": 3.0 + 500 * query_s, "portability": 3 * CHILD_S + 600 * query_s}[unit.kind]
+        return load.rate_trials * CHILD_S + max(arrivals, load.rate_trials * load.load_seconds)
+    return {"imports": 2.0, "recipes": 3.4 + 500 * query_s, "portability": 6 * CHILD_S + 900 * query_s}[unit.kind]
 
 
 def expected_wall_seconds(
