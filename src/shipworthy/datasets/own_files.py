@@ -7,6 +7,7 @@ This module does *not* know how a file is parsed, or which study asks for it.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,8 @@ FEW_VALUES = 20
 """A target of more different numbers than this is a quantity; of as many or fewer whole ones, a class."""
 MANY_TEXTS = 0.5
 """A text column of more different texts than this share of its rows looks like a name."""
+ROW_NUMBERS = re.compile(r"__index_level_\d+__")
+"""What pandas calls the row numbers that it writes into a Parquet file: they may tell in which order rows were collected."""
 
 
 def read_own_file(source: DataFile) -> Rows:
@@ -44,7 +47,14 @@ def read_own_file(source: DataFile) -> Rows:
         In one sentence that names file, line or column, and remedy.
     """
     path = Path(source.file)
-    table = read_table(path, text=source.text, secret=source.personal, missing=source.missing, max_rows=source.max_rows)
+    table = read_table(
+        path,
+        text=source.text,
+        secret=source.personal,
+        missing=source.missing,
+        unread=tuple({*source.drop, *source.personal} - {source.target, source.time, source.group}),
+        max_rows=source.max_rows,
+    )
     _check_columns(source, table)
     guesses = list(table.guesses)
     kept = table.frame[source.target].notna().to_numpy()
@@ -84,8 +94,8 @@ def _check_columns(source: DataFile, table: PlainTable) -> None:
     named |= {f: getattr(source, f) for f in ("sensitive", "personal", "price", "cost", "drop", "text")}
     for field, columns in named.items():
         for column in columns:
-            if column and column not in table.frame:
-                known = ", ".join(list(table.kinds)[:12]) + (", ..." if len(table.frame.columns) > 12 else "")
+            if column and column not in table.names:
+                known = ", ".join(table.names[:12]) + (", ..." if len(table.names) > 12 else "")
                 raise InputError(f"{source.file}: {field} names {column!r:.60}, which is no column; its columns are {known}")
     gone = {source.target, source.time, source.group, *source.personal, *source.drop} - {""}
     for field in ("sensitive", "price", "cost"):
@@ -147,13 +157,15 @@ def _features(path: Path, source: DataFile, table: PlainTable, frame: pd.DataFra
     names = [c for c in table.kinds if c not in gone]
     empty = [c for c in names if frame[c].isna().all()]
     dates = [c for c in names if table.kinds[c] == "date" and c not in empty]
-    kept = [c for c in names if c not in empty and c not in dates]
+    places = [c for c in names if ROW_NUMBERS.fullmatch(c) and c not in empty]
+    kept = [c for c in names if c not in {*empty, *dates, *places}]
     numbers, texts = [[c for c in kept if table.kinds[c] == kind] for kind in ("number", "text")]
     for what, columns in (
         ("Read as numbers", numbers),
         ("Read as text", texts),
         ("Left out, as every cell is missing", empty),
         ("Left out, as dates that the future will not repeat (name one under time to split by it)", dates),
+        ("Left out, as row numbers that pandas wrote", places),
         ("Left out, as personal", list(source.personal)),
         ("Left out, as the study says", list(source.drop)),
     ):
@@ -163,6 +175,13 @@ def _features(path: Path, source: DataFile, table: PlainTable, frame: pd.DataFra
         f"{name} holds {distinct:,} different texts in {len(frame):,} rows: if it is a name, name it under drop."
         for name in texts
         if (distinct := frame[name].nunique()) > max(FEW_VALUES, MANY_TEXTS * len(frame))
+    ]
+    guesses += [
+        f"{name} holds a different whole number in every row: if it is a name or a row number, name it under drop."
+        for name in numbers
+        if frame[name].dtype.kind == "i"
+        and len(frame) > FEW_VALUES
+        and all(c.is_unique for c in (frame[name][:1000], frame[name]))
     ]
     if not kept:
         raise InputError(f"{path}: no column is left to learn from; every one is the target, left out, or without a value")
@@ -176,7 +195,12 @@ def _time(path: Path, name: str, frame: pd.DataFrame) -> NDArray[np.int64]:
     import pandas as pd
 
     column = frame[name]
-    moments = column if column.dtype.kind in "iuf" else pd.to_datetime(column, format="ISO8601", errors="coerce", utc=True)
+    if column.dtype.kind in "iuf":
+        moments = column
+    elif column.str.fullmatch(r"\d+").all():
+        moments = column.map(int)  # nanoseconds since 1970 are too long for a float, and are kept as text
+    else:
+        moments = pd.to_datetime(column, format="ISO8601", errors="coerce", utc=True)
     if (wrong := np.flatnonzero(moments.isna())).size:
         raise InputError(
             f"{path}: the time column {name!r} holds no moment in {wrong.size:,} rows; write numbers, or dates as 2026-01-31"
