@@ -26,7 +26,36 @@ from shipworthy.study.schema import as_yaml, parse_study
 MODELS = """
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.compose import make_column_selector, make_column_transformer
+from sklearn.ensemble import HistGradientBoostingClassifier, StackingClassifier, StackingRegressor
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.model_selection import GridSearchCV, StratifiedKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
+
+def stack():
+    return StackingClassifier([("a", linear()), ("b", linear(0.01))], cv=StratifiedKFold(3))
+
+def searched_stack():
+    return GridSearchCV(make_pipeline(StackingClassifier([("a", linear())], cv=2)), {"stackingclassifier__a__C": [0.1, 1]}, cv=2)
+
+def stack_of_numbers():
+    return make_pipeline(StackingRegressor([("a", Ridge())]))
+
+def search():
+    return GridSearchCV(linear(), {"C": [0.1, 1.0]}, cv=3, scoring="roc_auc")
+
+def whole_pipeline():
+    text = (OneHotEncoder(handle_unknown="ignore"), make_column_selector(dtype_include=object))
+    numbers = (make_pipeline(SimpleImputer(), StandardScaler()), make_column_selector(dtype_include=np.number))
+    return make_pipeline(make_column_transformer(numbers, text), linear())
+
+def with_categories():
+    codes = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=np.nan)
+    text = make_column_selector(dtype_include=object)
+    prepared = make_column_transformer((codes, text), remainder="passthrough", verbose_feature_names_out=False)
+    return make_pipeline(prepared, HistGradientBoostingClassifier(max_iter=20, categorical_features=[0, 1, 2]))
 
 class Centroids(ClassifierMixin, BaseEstimator):
     def __init__(self, sharpness=1.0, random_state=None, n_jobs=None):
@@ -146,7 +175,19 @@ def refusal(folder, candidate):
     return said
 
 
-@pytest.mark.parametrize(("name", "preprocess"), [("Centroids", True), ("linear", True), ("Table", False)])
+@pytest.mark.parametrize(
+    ("name", "preprocess"),
+    [
+        ("Centroids", True),
+        ("linear", True),
+        ("Table", False),
+        ("stack", True),
+        ("search", True),
+        ("searched_stack", True),
+        ("whole_pipeline", False),
+        ("with_categories", False),
+    ],
+)
 def test_an_own_estimator_keeps_the_contract(folder, name, preprocess, tmp_path):
     """Class or factory, prepared or given the table: categories and missing values, table and queries alike, saved whole."""
     candidate = candidate_in("mine", [described(folder, name, preprocess=preprocess)])
@@ -210,6 +251,46 @@ def test_tasks_are_those_that_its_methods_allow(folder):
     """predict_proba means classes, a regressor means numbers, and a study of another task is refused."""
     assert candidate_in("mine", [described(folder, "Centroids")]).tasks == ("binary", "multiclass")
     assert candidate_in("mine", [described(folder, "numbers")]).tasks == ("regression",)
+    for name in ("stack", "searched_stack", "search"):
+        assert candidate_in("mine", [described(folder, name)]).tasks == ("binary", "multiclass")
+    assert candidate_in("mine", [described(folder, "stack_of_numbers")]).tasks == ("regression",)
+
+
+def test_a_search_ships_its_best_and_answers_as_it_did(folder, tmp_path):
+    """What is saved holds no search and no scoring, and says what the search itself says, fitted on the same rows."""
+    data = datasets.load("breast_cancer", max_train_rows=200, folds=2)
+    candidate = candidate_in("mine", [described(folder, "search")])
+    trained = training.fit(candidate, data, folder=tmp_path, random_state=3, search_trials=1, meter=meter)
+    shipped = artefacts.load(Path(trained.artefact), own=("my_models",))
+    assert type(shipped.steps[-1][1]).__name__ == "LogisticRegression"
+    given = Ingredients("binary", data.numeric, data.categorical, random_state=3)
+    whole = candidate.build(given).fit(data.X.iloc[data.split.train], data.y[data.split.train])
+    assert whole.steps[-1][1].best_params_["C"] == shipped.steps[-1][1].C
+    np.testing.assert_array_equal(whole.predict_proba(data.X.iloc[data.split.test]), trained.predictions.test)
+
+
+def test_another_package_is_trusted_where_the_study_names_it(folder, tmp_path):
+    """A function may return another package's estimator: refused with the remedy, saved and loaded with it, served lean."""
+    (folder / "their_package.py").write_text(MODELS)
+    (folder / "my_models.py").write_text("import their_package\ndef made():\n    return their_package.Centroids()\n")
+    data = datasets.load("breast_cancer", max_train_rows=120, folds=2)
+    try:
+        plain, trusting = (
+            candidate_in("mine", [described(folder, "made", **more)]) for more in ({}, {"trust": ("their_package",)})
+        )
+        with pytest.raises(
+            training.TrainingError, match=r"their_package\.Centroids, which is not trusted; .* trust: \[their_package\]"
+        ):
+            training.fit(plain, data, folder=tmp_path, random_state=3, search_trials=1, meter=meter)
+        trained = training.fit(trusting, data, folder=tmp_path, random_state=3, search_trials=1, meter=meter)
+        assert trusting.own.trusted == ("my_models", "their_package")
+        loaded = artefacts.load(Path(trained.artefact), own=trusting.own.trusted)
+        np.testing.assert_array_equal(loaded.predict_proba(data.X.iloc[data.split.test]), trained.predictions.test)
+    finally:
+        sys.modules.pop("their_package", None)
+    for name in ("os", "their_package.deeper"):
+        with pytest.raises(InputError, match=f"is to trust '{name}', which is no package beside Python's own"):
+            candidate_in("mine", [described(folder, "made", trust=(name,))])
 
 
 def test_an_edit_makes_another_unit_and_is_imported_anew(folder, tmp_path):
@@ -302,7 +383,8 @@ def test_the_command_refuses_what_cannot_do_the_task_and_writes_nothing(folder, 
     with pytest.raises(SystemExit) as ended:
         cli.main()
     assert ended.value.code == 2
-    assert "NoProbability cannot do binary, the task of breast_cancer" in capsys.readouterr().err
+    said = "NoProbability cannot do binary, the task of breast_cancer: it has no predict_proba (scikit-learn's Calibrated"
+    assert said in capsys.readouterr().err
     assert not (folder / "out").exists()
 
 

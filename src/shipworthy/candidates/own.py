@@ -76,15 +76,18 @@ def source_digest(own: OwnEstimator) -> str:
 
 
 def module_of(own: OwnEstimator) -> OwnModule:
-    """What a process needs to load its artefact: the package that is trusted, its folder, and what its sources import.
+    """What a process needs to load its artefact: the packages that are trusted, its folder, and what its sources import.
 
     Raises
     ------
     InputError
-        If the module cannot be found.
+        If the module cannot be found, or what is to be trusted is no package of somebody's.
     """
     spec = _package(own)
-    needs = {spec.name} if own.preprocess else {spec.name, "pandas"}
+    for name in own.trust:
+        if not name.isidentifier() or name in sys.stdlib_module_names:
+            raise InputError(f"{own.estimator} is to trust {name!r:.60}, which is no package beside Python's own; name one alone")
+    needs = {spec.name, *own.trust} if own.preprocess else {spec.name, "pandas", *own.trust}
     for _, path in _sources(spec):
         for node in ast.walk(ast.parse(path.read_bytes())):
             if isinstance(node, ast.Import):
@@ -92,6 +95,7 @@ def module_of(own: OwnEstimator) -> OwnModule:
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 needs.add(node.module.partition(".")[0])
     trusted = () if spec.name in TRUSTED_ANYWAY else (spec.name,)
+    trusted = tuple(dict.fromkeys((*trusted, *own.trust)))
     return OwnModule(trusted, (own.folder,) if own.folder else (), tuple(sorted(needs)))
 
 
@@ -135,11 +139,12 @@ def _instance(own: OwnEstimator) -> Estimator:
         raise InputError(f"{own.estimator} is a {type(made).__name__}; name a class, or a function that returns an estimator")
     try:
         estimator = made(**own.parameters)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InputError(
             f"{own.estimator} cannot be made ({type(error).__name__}: {error}); mend it or its parameters"
         ) from error
-    if lacking := [m for m in ("fit", "predict", "get_params", "set_params") if not callable(getattr(estimator, m, None))]:
+    shown = _with_final_estimators(estimator)
+    if lacking := [m for m in ("fit", "predict", "get_params", "set_params") if not callable(getattr(shown, m, None))]:
         what = f"{own.estimator} is no scikit-learn estimator: it has no {' and no '.join(lacking)}"
         raise InputError(f"{what}; derive it from sklearn.base.BaseEstimator and give it fit and predict or predict_proba")
     try:
@@ -151,10 +156,33 @@ def _instance(own: OwnEstimator) -> Estimator:
     return estimator
 
 
+def _with_final_estimators(estimator: Estimator) -> Estimator:
+    """A copy of which one can see what it will be able to do, for looking at alone.
+
+    scikit-learn's stacks have no ``predict`` before they know their final estimator, and fill in the usual one when they are
+    fitted. What hides deeper, in a pipeline or a search, is filled in too.
+    """
+    from sklearn.base import clone, is_regressor
+    from sklearn.linear_model import LogisticRegression, RidgeCV
+
+    try:
+        copy = clone(estimator)
+    except Exception:  # noqa: BLE001 - what cannot be cloned is told by whoever clones it, with its reason
+        return estimator
+    held = copy.get_params()
+    for name, value in held.items():
+        above, _, last = name.rpartition("__")
+        if last == "final_estimator" and value is None:
+            owner = held[above] if above else copy
+            copy.set_params(**{name: RidgeCV() if is_regressor(owner) else LogisticRegression()})
+    return copy
+
+
 def _tasks(estimator: Estimator) -> tuple[Task, ...]:
     """What it can do: classes with ``predict_proba``, numbers if scikit-learn calls it a regressor or it has nothing else."""
     from sklearn.base import is_regressor
 
+    estimator = _with_final_estimators(estimator)
     if not hasattr(estimator, "predict_proba"):
         return ("regression",)
     try:

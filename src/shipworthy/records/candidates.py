@@ -134,6 +134,8 @@ class OwnEstimator:
     preprocess : bool
         True: it is given an array of numbers, behind the preprocessing of the logistic regression. False: it is given the
         table itself, categories as text and missing values missing.
+    trust : tuple of str
+        Packages beside the module's own whose types its artefact may hold, such as that of an estimator which a function returns.
     folder : str
         Of the study file; filled in when the study is read.
     """
@@ -144,6 +146,7 @@ class OwnEstimator:
     parameters: dict[str, Any] = field(default_factory=dict)
     kind: Kind = "single"
     preprocess: bool = True
+    trust: tuple[str, ...] = ()
     folder: str = ""
 
 
