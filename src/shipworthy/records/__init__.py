@@ -41,6 +41,7 @@ from shipworthy.records.terms import (
     Statistic,
     Task,
     digest,
+    in_one_line,
 )
 from shipworthy.records.told import RecipeFinding, RecipeKind, Told
 from shipworthy.records.verdicts import Comparison, Equivalence, RequirementVerdict, Verdict
@@ -111,4 +112,5 @@ __all__ = [
     "Veto",
     "digest",
     "expected",
+    "in_one_line",
 ]

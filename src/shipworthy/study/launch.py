@@ -10,7 +10,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -137,6 +137,14 @@ def _check_rows(study: Study, where: str) -> list[dict[str, Any]]:
     return list(cards.values())
 
 
+def _said_of_files(study: Study, cards: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What whoever brought a file should hear before they wait: the guesses, and what was found in the rows."""
+    own = {file.name for file in study.files}
+    return [
+        f"{card['name']}: {sentence}" for card in cards if card["name"] in own for sentence in (*card["guesses"], *card["checks"])
+    ]
+
+
 def _write_plan(folder: Path, workers: int, go: str) -> None:
     digests = {name: notebooks.source_digest(name) for name in notebooks.names()}
     beside = folder / f".{PLAN_FILE}"
@@ -201,6 +209,7 @@ def run_study(
     seeds: Sequence[int] = (),
     outputs: str | Path | None = None,
     announce: Callable[[str, float], None] | None = None,
+    say: Callable[[str], None] | None = None,
     show: Callable[[float, float, str], None] | None = None,
 ) -> Outcome:
     """Run a study, or go on with it where it was left.
@@ -222,6 +231,8 @@ def run_study(
         Where run folders are made; by default ``outputs``.
     announce : callable, optional
         Told the run folder and the expected seconds before anything starts.
+    say : callable, optional
+        Told then, in a sentence each, what was guessed of the study's own files and what a look at their rows found.
     show : callable, optional
         Told the share that is done, the seconds that are left and what is being done, several times a second.
 
@@ -275,6 +286,9 @@ def run_study(
             )
             if announce:
                 announce(str(folder), runner.left_s)
+            if say:
+                for sentence in _said_of_files(question, cards):
+                    say(sentence)
             failed = runner.run()
         _tidy(folder, plan)
         _collect(bench, plan)
