@@ -92,6 +92,24 @@ def test_the_latest_rows_test_where_there_is_a_time(save):
     assert data.split.rule.startswith("By time: the latest 30%")
 
 
+@pytest.mark.parametrize(
+    ("every", "span", "n_spans"), [("h", "day", 67), ("30min", "day", 34), ("2min", "hour", 54), ("s", "moment", 1600)]
+)
+def test_rows_of_one_day_are_together_however_finely_time_is_written(save, every, span, n_spans):
+    """Days where ten of them train and ten test, else hours, else minutes: they fold together and are one piece of evidence."""
+    moments = pd.date_range("2024-01-01 00:00", periods=1600, freq=every)
+    rows = table(1600).assign(day=moments.strftime("%Y-%m-%dT%H:%M:%S"))
+    data = datasets.load(save(rows.sample(frac=1, random_state=1), time="day", drop=("who",)), folds=3)
+    assert data.split.rule.endswith(f"folds are whole {span}s of day.")
+    unit = {"day": "D", "hour": "h", "moment": "s"}[span]
+    of = moments.floor(unit).to_numpy()[data.row_ids]
+    train, test = of[data.split.train], of[data.split.test]
+    assert len(set(of)) == n_spans
+    assert train.max() < test.min()
+    assert len(set(zip(train, data.split.fold, strict=True))) == len(set(train))
+    assert len(set(zip(test, data.split.cluster, strict=True))) == len(set(test)) == len(set(data.split.cluster))
+
+
 def test_groups_are_never_parted(save):
     """Rows of one group are on one side and in one fold; the share of groups held out is the one asked for."""
     rows = table(400).assign(home=[f"h{i % 40}" for i in range(400)])

@@ -26,6 +26,10 @@ FEW_VALUES = 20
 """A target of more different numbers than this is a quantity; of as many or fewer whole ones, a class."""
 MANY_TEXTS = 0.5
 """A text column of more different texts than this share of its rows looks like a name."""
+SPANS = (("day", "D"), ("hour", "h"), ("minute", "min"))
+"""What rows of one moment are widened to: rows of one day are alike in what nobody wrote down, and tell on each other."""
+FEWEST_SPANS = 10
+"""Different ones that training and test rows must each have."""
 ROW_NUMBERS = re.compile(r"__index_level_\d+__")
 """What pandas calls the row numbers that it writes into a Parquet file: they may tell in which order rows were collected."""
 
@@ -68,8 +72,8 @@ def read_own_file(source: DataFile) -> Rows:
     X = _features(path, source, table, frame, guesses)
     time = _time(path, source.time, frame) if source.time else None
     if time is not None:
-        placed = np.argsort(time, kind="stable")
-        X, y, time, frame = X.iloc[placed].reset_index(drop=True), y[placed], time[placed], frame.iloc[placed]
+        placed = np.argsort(time.to_numpy(), kind="stable")
+        X, y, time, frame = X.iloc[placed].reset_index(drop=True), y[placed], time.iloc[placed], frame.iloc[placed]
     order, rule, in_test = _held_out(path, source, X, frame, time, task)
     return Rows(
         X=X,
@@ -190,8 +194,8 @@ def _features(path: Path, source: DataFile, table: PlainTable, frame: pd.DataFra
     return frame[kept].astype({c: "float64" for c in numbers if frame[c].dtype.kind == "f"})
 
 
-def _time(path: Path, name: str, frame: pd.DataFrame) -> NDArray[np.int64]:
-    """A rank for each moment, in order."""
+def _time(path: Path, name: str, frame: pd.DataFrame) -> pd.Series[Any]:
+    """The moment of each row: a number, or a date with its time of day."""
     import pandas as pd
 
     column = frame[name]
@@ -200,16 +204,30 @@ def _time(path: Path, name: str, frame: pd.DataFrame) -> NDArray[np.int64]:
     elif column.str.fullmatch(r"\d+").all():
         moments = column.map(int)  # nanoseconds since 1970 are too long for a float, and are kept as text
     else:
-        moments = pd.to_datetime(column, format="ISO8601", errors="coerce", utc=True)
+        moments = pd.to_datetime(column, format="ISO8601", errors="coerce", utc=True).dt.tz_localize(None)
     if (wrong := np.flatnonzero(moments.isna())).size:
         raise InputError(
             f"{path}: the time column {name!r} holds no moment in {wrong.size:,} rows; write numbers, or dates as 2026-01-31"
         )
-    return np.unique(moments.to_numpy(), return_inverse=True)[1].astype(np.int64)
+    return moments
+
+
+def _spans(moments: pd.Series[Any], test_share: float) -> tuple[NDArray[np.int64], str]:
+    """Ranks of what rows belong to together in time, and its name: the longest span of which both sides have enough.
+
+    What a number counts is not known: of numbers it is the moment itself.
+    """
+    exact = np.unique(moments.to_numpy(), return_inverse=True)[1].astype(np.int64)
+    for name, unit in SPANS if moments.dtype.kind == "M" else ():
+        spans = np.unique(moments.dt.floor(unit).to_numpy(), return_inverse=True)[1].astype(np.int64)
+        in_test = spans >= spans[int((1 - test_share) * len(spans))]
+        if min(len(np.unique(spans[in_test])), len(np.unique(spans[~in_test]))) >= FEWEST_SPANS:
+            return spans, name
+    return exact, "moment"
 
 
 def _held_out(
-    path: Path, source: DataFile, X: pd.DataFrame, frame: pd.DataFrame, time: NDArray[np.int64] | None, task: Task
+    path: Path, source: DataFile, X: pd.DataFrame, frame: pd.DataFrame, moments: pd.Series[Any] | None, task: Task
 ) -> tuple[NDArray[np.int64], str, NDArray[np.bool_] | None]:
     """What keeps rows together, the split in words, and which rows are the test where chance does not draw them."""
     import pandas as pd
@@ -219,12 +237,13 @@ def _held_out(
         if frame[source.group].isna().any():
             raise InputError(f"{path}: the group column {source.group!r} is missing in some rows; fill it, or drop those rows")
         group = pd.factorize(frame[source.group])[0].astype(np.int64)
-    if time is not None:
+    if moments is not None:
+        time, span = _spans(moments, source.test_share)
         first_test = time[int((1 - source.test_share) * len(time))]
         in_test = time >= (first_test if first_test > time[0] else first_test + 1)
         if in_test.all() or not in_test.any():
             raise InputError(f"{path}: the time column {source.time!r} has one moment only; leave time out")
-        what = f"whole groups of {source.group}" if source.group else f"whole moments of {source.time}"
+        what = f"whole groups of {source.group}" if source.group else f"whole {span}s of {source.time}"
         rule = f"By time: the latest {in_test.mean():.0%} of the rows test, those before train; folds are {what}."
         return (group if source.group else time), rule, in_test
     if source.group:
