@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from statistics import NormalDist
 
 import numpy as np
@@ -19,6 +20,8 @@ from shipworthy.records import Conditions, Floats, Interval, Measurement
 
 TAIL = 10
 """Resamples that must lie beyond an end of a percentile interval before the end is taken from them alone."""
+MANY_CLUSTERS = 50
+"""Things that test rows belong to (rows, days, households), from which on resamples of them are as wide as they should be."""
 RESAMPLES = 2000
 """Bootstrap draws a round for a ratio of percentiles; each is one draw from a beta distribution, so many are cheap."""
 
@@ -32,11 +35,13 @@ def paired_gain(
     greater_is_better: bool,
     confidence: float,
     n_rows: int = 0,
+    n_clusters: int = 0,
 ) -> Interval:
     """Gain of the challenger with its paired percentile bootstrap interval (Efron and Tibshirani 1993, chapter 13).
 
     Where fewer than :data:`TAIL` resamples lie beyond an end, as at a confidence that was raised for many comparisons, that end
-    is no nearer than that of the normal approximation with the bootstrap's standard error.
+    is no nearer than that of the normal approximation with the bootstrap's standard error. Resamples of few clusters differ too
+    little: of fewer than :data:`MANY_CLUSTERS` no end is nearer than by :func:`few_clusters` times as much.
 
     Parameters
     ----------
@@ -50,10 +55,13 @@ def paired_gain(
     confidence : float
     n_rows : int
         Number of test rows, for ``how``; 0 where it is not known.
+    n_clusters : int
+        What whole pieces were resampled: how many there are; 0 where it is not known.
 
     Returns
     -------
     Interval
+        Its ends are ``nan`` where all test rows are of one cluster, for then nothing is known of another one.
 
     Raises
     ------
@@ -79,14 +87,52 @@ def paired_gain(
     rows = f"{n_rows:,} test rows" if n_rows else "the test rows"
     how = f"paired bootstrap of {rows}, {usable.size:,} resamples" + (f" ({lost:,} without a score left out)" if lost else "")
     value = sign * (challenger_score - baseline_score)
-    if not usable.size or not math.isfinite(value):
+    if n_clusters == 1:
+        how = f"all of {rows} belong together, so nothing is known of others"
+    if not usable.size or not math.isfinite(value) or n_clusters == 1:
         return Interval(value, math.nan, math.nan, confidence, how)
     low, high = (float(end) for end in np.quantile(usable, [(1 - confidence) / 2, (1 + confidence) / 2]))
-    if usable.size * (1 - confidence) / 2 < TAIL - 1e-9:  # a share of resamples is no exact number
-        half = normal_quantile((1 + confidence) / 2) * row_error(usable)
+    factor = few_clusters(n_clusters, confidence)
+    if factor > 1 or usable.size * (1 - confidence) / 2 < TAIL - 1e-9:  # a share of resamples is no exact number
+        half = normal_quantile((1 + confidence) / 2) * row_error(usable) * factor
         low, high = min(low, value - half), max(high, value + half)
-        how += ", ends no nearer than the normal approximation's"
+        law = f"Student's t for the {n_clusters} pieces that they make" if factor > 1 else "the normal approximation's"
+        how += f", ends no nearer than {law}"
     return Interval(value, low, high, confidence, how)
+
+
+def few_clusters(n_clusters: int, confidence: float) -> float:
+    """How many times the bootstrap's standard error, and the normal quantile, too small few clusters make an interval.
+
+    The spread of means of ``k`` clusters drawn ``k`` times is ``sqrt((k - 1) / k)`` of their standard error, which is known with
+    ``k - 1`` degrees of freedom (Cameron, Gelbach and Miller 2008). Of three clusters, 95 % intervals of resamples alone hold
+    the truth in 70 % of cases.
+
+    Parameters
+    ----------
+    n_clusters : int
+        0 where it is not known.
+    confidence : float
+
+    Returns
+    -------
+    float
+        Infinite for one cluster, which says nothing of others; 1 for :data:`MANY_CLUSTERS` or more, and where their number is not
+        known.
+
+    Examples
+    --------
+    >>> few_clusters(122, 0.95), round(few_clusters(3, 0.95), 1)
+    (1.0, 2.7)
+    """
+    from scipy.stats import t
+
+    if n_clusters == 1:
+        return math.inf
+    if not 0 < n_clusters < MANY_CLUSTERS:
+        return 1.0
+    tail = (1 + confidence) / 2
+    return math.sqrt(n_clusters / (n_clusters - 1)) * float(t.ppf(tail, n_clusters - 1)) / normal_quantile(tail)
 
 
 def row_error(differences: Floats) -> float:
@@ -192,6 +238,7 @@ def gain_interval(
     test_share: float,
     confidence: float,
     n_rows: int = 0,
+    n_clusters: int = 0,
     overlap: Overlap | None = None,
 ) -> Interval:
     """Gain over all seeds, by the test that fits their number; ``how`` names the one that decided.
@@ -213,6 +260,8 @@ def gain_interval(
     confidence : float
     n_rows : int
         Test rows of a seed, for ``how``.
+    n_clusters : int
+        Of a seed's test rows, as for :func:`paired_gain`.
     overlap : Overlap, optional
         What several seeds have in common; left out, that of splits drawn anew from one set of rows.
 
@@ -231,14 +280,18 @@ def gain_interval(
     ):
         raise ValueError("challenger and baseline need the same seeds, at least one")
     single = [
-        paired_gain(c, b, cs, bs, greater_is_better=greater_is_better, confidence=confidence, n_rows=n_rows)
+        paired_gain(
+            c, b, cs, bs, greater_is_better=greater_is_better, confidence=confidence, n_rows=n_rows, n_clusters=n_clusters
+        )
         for c, b, cs, bs in zip(challenger_resampled, baseline_resampled, challenger_scores, baseline_scores, strict=True)
     ]
     if len(single) == 1:
         return single[0]
+    if n_clusters == 1:
+        return replace(single[0], value=float(np.mean([g.value for g in single])))
     gains = np.array([g.value for g in single])
     errors = [row_error(c - b) for c, b in zip(challenger_resampled, baseline_resampled, strict=True)]
-    known = [e for e in errors if not math.isnan(e)]
+    known = [e * few_clusters(n_clusters, confidence) for e in errors if not math.isnan(e)]
     overlap = overlap or Overlap.of_resplits(test_share)
     error = SeedError.of(gains, float(np.mean(known)) if known else math.nan, test_share, overlap)
     half, value = float(error.half_width(confidence)), float(gains.mean())

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import numpy as np
 from annotated_types import Ge, Le, MinLen
 
 from shipworthy.records.terms import FORBID_UNKNOWN, Floats, Ints, Task
@@ -206,3 +207,8 @@ class Predictions:
     test_y: NDArray[Any]
     test: Floats
     test_cluster: Ints | None = None
+
+    @property
+    def n_test_clusters(self) -> int:
+        """How many different things the test rows belong to; each row to itself where nothing else is said."""
+        return len(self.test_rows) if self.test_cluster is None else len(np.unique(self.test_cluster))
