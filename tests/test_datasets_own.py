@@ -186,10 +186,11 @@ def test_durations_times_of_day_and_long_numbers_of_parquet_are_what_they_are(sa
     assert "waited is read as seconds." in data.guesses
     assert data.X["opens"].tolist()[1] == "01:00:00"
     assert data.X["moment"].tolist() == long.astype(str).tolist()
-    rows = rows.drop(columns=["waited", "opens"])
+    rows = rows.drop(columns=["waited", "opens"]).assign(atoms=np.linspace(1e-30, 6.02e23, 200))
     for ending in ("csv", "parquet"):
         in_time = datasets.load(save(rows, f"mine.{ending}", time="moment"), folds=3)
         assert in_time.X["fee"].tolist() == rows.sort_values("moment")["fee"].tolist()
+        np.testing.assert_allclose(in_time.X["atoms"], rows.sort_values("moment")["atoms"])
 
 
 def test_numbers_are_predicted_and_classes_told_apart(save):
@@ -293,6 +294,7 @@ BAD = {
     "a short row": ("a,b,late\n1,2,yes\n1,no\n", "line 3: has 2 cells, the header 3"),
     "an open quote": (GOOD + '"1,yes\n', "is not CSV"),
     "an infinity": (GOOD + "inf,yes\n", "line 42: column 'a' holds an infinity"),
+    "a mark of nothing": (GOOD + "1.797e308,yes\n", "line 42: column 'a' holds an infinity, or a number beyond 3.4e+38; mend it"),
     "a slip": (GOOD + "O,yes\n", "line 42: column 'a' holds numbers in 40 of 41 rows and 'O' here; mend it"),
     "no target": (GOOD.replace("late", "early"), "target names 'late', which is no column; its columns are a, early"),
     "one class": ("a,late\n" + "1,yes\n2,yes\n" * 20, "the target 'late' holds only 'yes'"),

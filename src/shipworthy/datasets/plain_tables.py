@@ -37,6 +37,8 @@ NEARLY_ALL = 0.9
 """A column of which so many values are numbers, but not all, is refused: the others are slips, and would make it text."""
 MIXED = 0.5
 """A column of which more values than this share are numbers, but not nearly all, is read as text, and that is said."""
+LARGEST = 3.4e38
+"""Larger numbers are infinities to the many models that reckon in single precision."""
 DATE = re.compile(r"\d{4}-\d\d?-\d\d?([T ]\d\d?:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?")
 Kind = Literal["number", "text", "date"]
 
@@ -256,15 +258,15 @@ def _typed(
     numbers, how = read_numbers(written, decimal_comma=decimal_comma)
     value_of = dict(zip(written, numbers, strict=True))
     values = column.map(value_of, na_action="ignore").astype("float64")
-    if (endless := np.flatnonzero(np.isinf(values))).size:
+    if (endless := np.flatnonzero(values.abs() > LARGEST)).size:
         raise InputError(
-            f"{path}, line {lines[endless[0]]}: column {name!r} holds an infinity; mend it, leave the cell empty, or name the "
-            "column under drop"
+            f"{path}, line {lines[endless[0]]}: column {name!r} holds an infinity, or a number beyond {LARGEST:g}; mend it, "
+            "leave the cell empty, or name the column under drop"
         )
     slips = np.flatnonzero(column.notna().to_numpy() & values.isna().to_numpy())
     if not slips.size:
         # Codes such as 00123, and whole numbers that no float holds, would lose digits.
-        if written.str.fullmatch(r"0\d+").any() or (numbers.abs() > 2**53).any():
+        if written.str.fullmatch(r"0\d+").any() or (written.str.fullmatch(r"[-+]?\d+") & (numbers.abs() > 2**53)).any():
             return _as_text(column), "text", ""
         whole = not column.isna().any() and bool(written.str.fullmatch(r"[-+]?\d+").all())
         how = f"{name} is read as numbers, {how} (if they are names, name the column under text)." if how else ""
@@ -351,9 +353,11 @@ def _from_parquet(path: Path, text: Sequence[str], missing: Sequence[str], unrea
         elif pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind) or pa.types.is_null(kind):
             values = pd.to_numeric(column).astype("float64")
             values = values.where(~values.isin(marks))
-            if np.isinf(values).any():
-                row = int(places[np.flatnonzero(np.isinf(values))[0]]) + 1
-                raise InputError(f"{path}, row {row}: column {held.name!r} holds an infinity; mend it, or name it under drop")
+            if (endless := np.flatnonzero(values.abs() > LARGEST)).size:
+                raise InputError(
+                    f"{path}, row {int(places[endless[0]]) + 1}: column {held.name!r} holds an infinity, or a number beyond "
+                    f"{LARGEST:g}; mend it, or name the column under drop"
+                )
             if pa.types.is_integer(kind) and (values.abs() > 2**53).any():
                 # As of a CSV file: no float holds them, and numbers so long are names.
                 digits = table.column(held.name).cast(pa.string()).to_pandas()
