@@ -256,6 +256,41 @@ def test_tasks_are_those_that_its_methods_allow(folder):
     assert candidate_in("mine", [described(folder, "stack_of_numbers")]).tasks == ("regression",)
 
 
+KINDS = {
+    "linear": "single",
+    "search": "single",
+    "stack": "ensemble",
+    "searched_stack": "ensemble",
+    "with_categories": "tree_ensemble",
+    "boosted": "tree_ensemble",
+    "bag_of_trees": "tree_ensemble",
+    "bag_of_lines": "ensemble",
+    "vote": "ensemble",
+    "calibrated_forest": "tree_ensemble",
+    "target_on_another_scale": "tree_ensemble",
+    "Centroids": "single",
+}
+MORE = """
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.ensemble import BaggingClassifier, RandomForestClassifier, VotingClassifier
+from xgboost import XGBClassifier, XGBRFRegressor
+def boosted(): return XGBClassifier()
+def bag_of_trees(): return BaggingClassifier()
+def bag_of_lines(): return make_pipeline(StandardScaler(), BaggingClassifier(linear()))
+def vote(): return VotingClassifier([("a", linear()), ("b", linear())], voting="soft")
+def calibrated_forest(): return CalibratedClassifierCV(RandomForestClassifier())
+def target_on_another_scale(): return TransformedTargetRegressor(XGBRFRegressor())
+"""
+
+
+def test_the_kind_is_guessed_by_type_unless_the_study_says_it(folder):
+    """A stack or a vote is an ensemble to be judged, a forest or a booster a baseline, whatever lies around it."""
+    (folder / "my_models.py").write_text(MODELS + MORE)
+    assert {name: candidate_in("mine", [described(folder, name)]).kind for name in KINDS} == KINDS
+    assert candidate_in("mine", [described(folder, "linear", kind="ensemble")]).kind == "ensemble"
+
+
 def test_a_search_ships_its_best_and_answers_as_it_did(folder, tmp_path):
     """What is saved holds no search and no scoring, and says what the search itself says, fitted on the same rows."""
     data = datasets.load("breast_cancer", max_train_rows=200, folds=2)
@@ -499,7 +534,10 @@ def test_an_ensemble_of_ones_own_is_refused_in_a_sentence_or_read_back_without_a
 def test_a_study_goes_on_past_what_cannot_be_fitted_or_saved(folder):
     """The good one is trained, measured and scored; the others are reasons in the report, each with what it said."""
     own = '"my_models:Centroids"\n  - "my_models:Stubborn"\n  - "my_models:Unsaveable"'
-    outcome = run_study(str(write(folder, own)), outputs=folder / "out", workers=1)
+    said = []
+    outcome = run_study(str(write(folder, own)), outputs=folder / "out", workers=1, say=said.append)
+    kind = "It is taken for a thing of the kind single model, by its type; `kind` in the study decides."
+    assert said == [f"{name}: {kind}" for name in ("Centroids", "Stubborn", "Unsaveable")]
     # One member that learns is none to make ensembles of: that is no failure.
     assert [f.partition(".ipynb")[0].split(": ")[-1] for f in outcome.failed] == ["01_train_single_models"]
     missing = " ".join(outcome.run.assessment().missing)

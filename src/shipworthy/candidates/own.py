@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from shipworthy.candidates.pipelines import for_linear, whole_table
-from shipworthy.records import Candidate, Estimator, Ingredients, InputError, OwnEstimator, OwnModule, Task, digest
+from shipworthy.records import Candidate, Estimator, Ingredients, InputError, Kind, OwnEstimator, OwnModule, Task, digest
 
 IMPORT_PATH = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):([A-Za-z_]\w*)", re.ASCII)
 TRUSTED_ANYWAY = frozenset({"sklearn", "numpy", "scipy", "xgboost", "shipworthy"})
@@ -192,6 +192,36 @@ def _tasks(estimator: Estimator) -> tuple[Task, ...]:
     return ("binary", "multiclass", "regression") if both else ("binary", "multiclass")
 
 
+BOOSTERS = frozenset({"xgboost", "lightgbm", "catboost"})
+"""Packages whose models are boosted trees."""
+FORESTS = ("BaseForest", "BaseGradientBoosting", "BaseHistGradientBoosting")
+VOTES = ("_BaseVoting", "_BaseStacking", "StackingCVClassifier", "StackingCVRegressor", "EnsembleVoteClassifier")
+BAGS = ("BaseBagging", "BaseWeightBoosting")
+DEEPEST = 10
+"""Pipelines, searches and the like around a model, at most."""
+
+
+def _kind(estimator: Estimator) -> Kind:
+    """What an estimator is by its type: of models, of trees, or a single one; pipelines, searches and the like are opened."""
+    from sklearn.base import BaseEstimator
+
+    for _ in range(DEEPEST):
+        bases = {base.__name__ for base in type(estimator).__mro__}
+        if not bases.isdisjoint(VOTES):
+            return "ensemble"
+        if not bases.isdisjoint(FORESTS) or type(estimator).__module__.partition(".")[0] in BOOSTERS:
+            return "tree_ensemble"
+        steps = getattr(estimator, "steps", None)
+        inner = steps[-1][1] if steps else getattr(estimator, "estimator", getattr(estimator, "regressor", None))
+        if not bases.isdisjoint(BAGS):
+            trees = inner is None or "BaseDecisionTree" in {base.__name__ for base in type(inner).__mro__}
+            return "tree_ensemble" if trees else "ensemble"
+        if not isinstance(inner, BaseEstimator):
+            break
+        estimator = inner
+    return "single"
+
+
 def _settings(estimator: Estimator, given: Mapping[str, Any], ingredients: Ingredients) -> dict[str, Any]:
     """Seed and threads, wherever the estimator has a parameter for them that the study did not give."""
     wanted = {"random_state": ingredients.random_state, "n_jobs": ingredients.n_jobs}
@@ -234,5 +264,10 @@ def make(own: OwnEstimator) -> Candidate:
 
     front = "behind the shared preprocessing" if own.preprocess else "given the table as it is"
     return Candidate(
-        own.name, own.kind, f"Your own {own.estimator}, {front}.", build, tasks=_tasks(estimator), own=module_of(own)
+        own.name,
+        own.kind or _kind(estimator),
+        f"Your own {own.estimator}, {front}.",
+        build,
+        tasks=_tasks(estimator),
+        own=module_of(own),
     )
