@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import tracemalloc
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -302,6 +303,20 @@ def test_clusters_of_one_row_are_the_plain_bootstrap():
     plain = accuracy.bootstrap_weights(30, 10, np.random.default_rng(7))
     alone = accuracy.bootstrap_weights(30, 10, np.random.default_rng(7), np.arange(30)[::-1])
     assert np.array_equal(plain[:, ::-1], alone)
+
+
+def test_of_one_cluster_no_score_has_an_interval():
+    """Its resamples are all alike, which would look like certainty."""
+    rng = np.random.default_rng(9)
+    y, predicted = binary(60, rng)
+    said = replace(predictions(y, predicted), test_cluster=np.zeros(60, dtype=np.int64))
+    settings = {"dataset": "d", "candidate": candidate(), "task": "binary", "seed": 0, "confidence": 0.9}
+    weights = accuracy.bootstrap_weights(60, 100, rng, said.test_cluster)
+    records = accuracy.accuracy_records(said, weights=weights, **settings)
+    assert all(math.isnan(r.low) and math.isnan(r.high) and math.isfinite(r.value) for r in records)
+    weights = accuracy.bootstrap_weights(60, 100, rng, two := np.arange(60) % 2)
+    records = accuracy.accuracy_records(replace(said, test_cluster=two), weights=weights, **settings)
+    assert all(r.low < r.high for r in records if r.statistic == "test")
 
 
 def test_the_interval_of_clustered_rows_covers_as_it_says_and_the_plain_one_does_not():

@@ -370,14 +370,14 @@ def accuracy_records(
     list of Record
         Two for each metric: statistic ``"test"`` and statistic ``"oof"``; ``n`` is the number of rows. Test rows are drawn, the
         fitted model stays: the interval does not hold what another training set would change. It is ``nan`` when more than half
-        of the resamples have no value.
+        of the resamples have no value, and where all test rows belong to one thing: resamples of it are all alike.
     """
     records = []
     for metric in metrics_for(task):
         drawn = resampled_scores(metric, predictions.test_y, predictions.test, weights)
         known = drawn[~np.isnan(drawn)]
         low = high = math.nan
-        if 2 * len(known) > len(drawn):
+        if 2 * len(known) > len(drawn) and predictions.n_test_clusters > 1:
             low, high = (float(v) for v in np.quantile(known, [(1 - confidence) / 2, (1 + confidence) / 2]))
         for statistic, y, said in (
             ("test", predictions.test_y, predictions.test),
