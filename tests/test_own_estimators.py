@@ -304,9 +304,41 @@ def test_a_search_ships_its_best_and_answers_as_it_did(folder, tmp_path):
     np.testing.assert_array_equal(whole.predict_proba(data.X.iloc[data.split.test]), trained.predictions.test)
 
 
-def test_another_package_is_trusted_where_the_study_names_it(folder, tmp_path):
-    """A function may return another package's estimator: refused with the remedy, saved and loaded with it, served lean."""
-    (folder / "their_package.py").write_text(MODELS)
+def test_what_a_module_imports_from_beside_the_study_is_part_of_it(folder, tmp_path):
+    """An edit of it makes another unit and is run; its types are trusted. A folder of runs, and an installed package, are not."""
+    (folder / "my_steps.py").write_text(
+        "from my_constants import LEVEL\n" + MODELS.replace("LEVEL = 3", "").replace("=1.0", "=LEVEL")
+    )
+    (folder / "my_constants.py").write_text("LEVEL = 1.0\n")
+    (folder / "my_models.py").write_text(
+        "import outputs_of_runs, numpy, my_steps\ndef made():\n    return my_steps.Centroids()\n"
+    )
+    (folder / "outputs_of_runs").mkdir()
+    (folder / "outputs_of_runs" / "run.py").write_text("raise RuntimeError")
+    own = described(folder, "made")
+    before = own_module.source_digest(own)
+    (folder / "outputs_of_runs" / "run.py").write_text("raise RuntimeError('another run')")
+    assert own_module.source_digest(own) == before
+    try:
+        candidate = candidate_in("mine", [own])
+        assert candidate.own.trusted == ("my_models", "my_steps", "my_constants")
+        data = datasets.load("breast_cancer", max_train_rows=120, folds=2)
+        trained = training.fit(candidate, data, folder=tmp_path, random_state=3, search_trials=1, meter=meter)
+        artefacts.load(Path(trained.artefact), own=candidate.own.trusted)
+        (folder / "my_constants.py").write_text("LEVEL = 9.0\n")
+        assert own_module.source_digest(own) != before
+        again = candidate_in("mine", [own]).build(Ingredients("binary", ("a",), ()))
+        assert again.get_params()["model__sharpness"] == 9.0
+    finally:
+        for name in ("my_steps", "my_constants", "outputs_of_runs"):
+            sys.modules.pop(name, None)
+
+
+def test_another_package_is_trusted_where_the_study_names_it(folder, tmp_path_factory, monkeypatch):
+    """A function may return an installed package's estimator: refused with the remedy, saved and loaded with it."""
+    tmp_path = tmp_path_factory.mktemp("elsewhere")
+    (tmp_path / "their_package.py").write_text(MODELS)
+    monkeypatch.syspath_prepend(tmp_path)
     (folder / "my_models.py").write_text("import their_package\ndef made():\n    return their_package.Centroids()\n")
     data = datasets.load("breast_cancer", max_train_rows=120, folds=2)
     try:

@@ -16,6 +16,7 @@ import inspect
 import re
 import sys
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -63,47 +64,105 @@ def _sources(spec: importlib.machinery.ModuleSpec) -> list[tuple[str, Path]]:
     return [(path.name, path)] if path.suffix == ".py" else []
 
 
+def _beside(own: OwnEstimator, spec: importlib.machinery.ModuleSpec) -> bool:
+    """Whether a module lies beside the study file, where people edit it."""
+    return bool(own.folder and spec.origin and Path(spec.origin).is_relative_to(own.folder))
+
+
+@lru_cache(maxsize=1024)
+def _imports(source: bytes) -> frozenset[str]:
+    """The first names of what a source imports; nothing where it is no Python, which its import will say."""
+    try:
+        nodes = list(ast.walk(ast.parse(source)))
+    except (SyntaxError, ValueError):
+        return frozenset()
+    names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    names += [node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module and not node.level]
+    return frozenset(name.partition(".")[0] for name in names)
+
+
+def _modules(own: OwnEstimator) -> list[importlib.machinery.ModuleSpec]:
+    """The package that is named, and what it imports from beside the study file, and that in turn."""
+    first = _package(own)
+    found, todo = {first.name: first}, [first]
+    while todo:
+        spec = todo.pop()
+        sources = [path.read_bytes() for _, path in _sources(spec)] if _beside(own, spec) else []
+        for name in sorted(frozenset().union(*map(_imports, sources)) - found.keys() - sys.stdlib_module_names):
+            near = importlib.machinery.PathFinder.find_spec(name, [own.folder])
+            # A folder that is no package may be anything, such as that of the runs.
+            if near is not None and near.origin is not None:
+                found[name] = near
+                todo.append(near)
+    return list(found.values())
+
+
+Stamp = tuple[tuple[str, Path, int, int], ...]
+
+
+def _stamp(spec: importlib.machinery.ModuleSpec) -> Stamp:
+    """The sources of an installed package, with when each was written and how long it is."""
+    found = [(name, path, path.stat()) for name, path in _sources(spec)]
+    return tuple((name, path, stat.st_mtime_ns, stat.st_size) for name, path, stat in found)
+
+
+# Some packages have a thousand files, and a plan asks many times.
+@lru_cache(maxsize=32)
+def _digest_of(stamp: Stamp) -> str:
+    return digest([(name, path.read_bytes().hex()) for name, path, _, _ in stamp])
+
+
+@lru_cache(maxsize=32)
+def _imports_of(stamp: Stamp) -> frozenset[str]:
+    return frozenset().union(*(_imports(path.read_bytes()) for _, path, _, _ in stamp))
+
+
 def source_digest(own: OwnEstimator) -> str:
     """What the estimator's answers depend on: the sources of its module (or of its package), import path and parameters.
+
+    What it imports from beside the study file counts too.
 
     Raises
     ------
     InputError
         If the module cannot be found.
     """
-    texts = [(name, path.read_bytes().hex()) for name, path in _sources(_package(own))]
+    texts: list[object] = []
+    for spec in _modules(own):
+        beside = _beside(own, spec)
+        texts.append([(n, p.read_bytes().hex()) for n, p in _sources(spec)] if beside else _digest_of(_stamp(spec)))
     return digest(own.estimator, repr(sorted(own.parameters.items())), own.kind, own.preprocess, texts)
 
 
 def module_of(own: OwnEstimator) -> OwnModule:
     """What a process needs to load its artefact: the packages that are trusted, its folder, and what its sources import.
 
+    Trusted are the module, what it imports from beside the study file, and what the study names besides.
+
     Raises
     ------
     InputError
         If the module cannot be found, or what is to be trusted is no package of somebody's.
     """
-    spec = _package(own)
     for name in own.trust:
         if not name.isidentifier() or name in sys.stdlib_module_names:
             raise InputError(f"{own.estimator} is to trust {name!r:.60}, which is no package beside Python's own; name one alone")
-    needs = {spec.name, *own.trust} if own.preprocess else {spec.name, "pandas", *own.trust}
-    for _, path in _sources(spec):
-        for node in ast.walk(ast.parse(path.read_bytes())):
-            if isinstance(node, ast.Import):
-                needs |= {alias.name.partition(".")[0] for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                needs.add(node.module.partition(".")[0])
-    trusted = () if spec.name in TRUSTED_ANYWAY else (spec.name,)
-    trusted = tuple(dict.fromkeys((*trusted, *own.trust)))
-    return OwnModule(trusted, (own.folder,) if own.folder else (), tuple(sorted(needs)))
+    needs = set(own.trust) if own.preprocess else {"pandas", *own.trust}
+    trusted: list[str] = []
+    for spec in _modules(own):
+        needs.add(spec.name)
+        if spec.name not in TRUSTED_ANYWAY:
+            trusted.append(spec.name)
+            needs |= _imports_of(_stamp(spec))
+    return OwnModule(tuple(dict.fromkeys((*trusted, *own.trust))), (own.folder,) if own.folder else (), tuple(sorted(needs)))
 
 
 def _import(own: OwnEstimator) -> Any:
     """The class or factory that the path names, imported anew if its sources changed or another study's stood for it."""
     module, name = _parts(own)
     spec, now = _package(own), source_digest(own)
-    mine = [m for m in sys.modules if m == spec.name or m.startswith(f"{spec.name}.")]
+    tops = {spec.name, *(m.name for m in _modules(own) if _beside(own, m))}
+    mine = [m for m in sys.modules if m.partition(".")[0] in tops]
     if spec.name in sys.modules and (_imported.get(spec.name) or now) != now:
         for stale in mine:
             del sys.modules[stale]
