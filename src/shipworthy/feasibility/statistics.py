@@ -16,12 +16,10 @@ from statistics import NormalDist
 import numpy as np
 
 from shipworthy.feasibility.seeds import Overlap, SeedError
-from shipworthy.records import Conditions, Floats, Interval, Measurement
+from shipworthy.records import Conditions, Floats, Interval, Measurement, few_clusters
 
 TAIL = 10
 """Resamples that must lie beyond an end of a percentile interval before the end is taken from them alone."""
-MANY_CLUSTERS = 50
-"""Things that test rows belong to (rows, days, households), from which on resamples of them are as wide as they should be."""
 RESAMPLES = 2000
 """Bootstrap draws a round for a ratio of percentiles; each is one draw from a beta distribution, so many are cheap."""
 
@@ -41,7 +39,7 @@ def paired_gain(
 
     Where fewer than :data:`TAIL` resamples lie beyond an end, as at a confidence that was raised for many comparisons, that end
     is no nearer than that of the normal approximation with the bootstrap's standard error. Resamples of few clusters differ too
-    little: of fewer than :data:`MANY_CLUSTERS` no end is nearer than by :func:`few_clusters` times as much.
+    little: of fewer than 50 no end is nearer than by :func:`~shipworthy.records.few_clusters` times as much.
 
     Parameters
     ----------
@@ -99,40 +97,6 @@ def paired_gain(
         law = f"Student's t for the {n_clusters} pieces that they make" if factor > 1 else "the normal approximation's"
         how += f", ends no nearer than {law}"
     return Interval(value, low, high, confidence, how)
-
-
-def few_clusters(n_clusters: int, confidence: float) -> float:
-    """How many times the bootstrap's standard error, and the normal quantile, too small few clusters make an interval.
-
-    The spread of means of ``k`` clusters drawn ``k`` times is ``sqrt((k - 1) / k)`` of their standard error, which is known with
-    ``k - 1`` degrees of freedom (Cameron, Gelbach and Miller 2008). Of three clusters, 95 % intervals of resamples alone hold
-    the truth in 70 % of cases.
-
-    Parameters
-    ----------
-    n_clusters : int
-        0 where it is not known.
-    confidence : float
-
-    Returns
-    -------
-    float
-        Infinite for one cluster, which says nothing of others; 1 for :data:`MANY_CLUSTERS` or more, and where their number is not
-        known.
-
-    Examples
-    --------
-    >>> few_clusters(122, 0.95), round(few_clusters(3, 0.95), 1)
-    (1.0, 2.7)
-    """
-    from scipy.stats import t
-
-    if n_clusters == 1:
-        return math.inf
-    if not 0 < n_clusters < MANY_CLUSTERS:
-        return 1.0
-    tail = (1 + confidence) / 2
-    return math.sqrt(n_clusters / (n_clusters - 1)) * float(t.ppf(tail, n_clusters - 1)) / normal_quantile(tail)
 
 
 def row_error(differences: Floats) -> float:

@@ -29,14 +29,13 @@ from shipworthy.feasibility.power import Needed, Spread, power_of_gain, queries_
 from shipworthy.feasibility.requirements import MEMORY_REPEATS_TO
 from shipworthy.feasibility.seeds import Overlap
 from shipworthy.feasibility.statistics import (
-    MANY_CLUSTERS,
     family_confidence,
-    few_clusters,
     gain_interval,
     ratio_interval,
     round_ratios,
 )
 from shipworthy.records import (
+    MANY_CLUSTERS,
     Answer,
     Comparison,
     Interval,
@@ -45,6 +44,7 @@ from shipworthy.records import (
     Study,
     TrainingPlan,
     Verdict,
+    few_clusters,
 )
 
 if TYPE_CHECKING:
