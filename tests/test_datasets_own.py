@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 from pathlib import Path
 
 import numpy as np
@@ -91,6 +92,24 @@ def test_the_latest_rows_test_where_there_is_a_time(save):
     assert data.split.rule.startswith("By time: the latest 30%")
 
 
+@pytest.mark.parametrize(
+    ("every", "span", "n_spans"), [("h", "day", 67), ("30min", "day", 34), ("2min", "hour", 54), ("s", "moment", 1600)]
+)
+def test_rows_of_one_day_are_together_however_finely_time_is_written(save, every, span, n_spans):
+    """Days where ten of them train and ten test, else hours, else minutes: they fold together and are one piece of evidence."""
+    moments = pd.date_range("2024-01-01 00:00", periods=1600, freq=every)
+    rows = table(1600).assign(day=moments.strftime("%Y-%m-%dT%H:%M:%S"))
+    data = datasets.load(save(rows.sample(frac=1, random_state=1), time="day", drop=("who",)), folds=3)
+    assert data.split.rule.endswith(f"folds are whole {span}s of day.")
+    unit = {"day": "D", "hour": "h", "moment": "s"}[span]
+    of = moments.floor(unit).to_numpy()[data.row_ids]
+    train, test = of[data.split.train], of[data.split.test]
+    assert len(set(of)) == n_spans
+    assert train.max() < test.min()
+    assert len(set(zip(train, data.split.fold, strict=True))) == len(set(train))
+    assert len(set(zip(test, data.split.cluster, strict=True))) == len(set(test)) == len(set(data.split.cluster))
+
+
 def test_groups_are_never_parted(save):
     """Rows of one group are on one side and in one fold; the share of groups held out is the one asked for."""
     rows = table(400).assign(home=[f"h{i % 40}" for i in range(400)])
@@ -127,6 +146,51 @@ def test_personal_columns_go_no_further(save):
     with pytest.raises(InputError) as refused:
         datasets.load(save("late,n,x\nyes,1,1\nno,2,2\n" * 1 + "yes,3,3\n" * 20 + "no,secret,3\n", personal=("n",)))
     assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("role", ["drop", "personal"])
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_what_is_left_out_may_hold_anything(save, ending, role):
+    """A column that is no feature is not looked into: a slip, an infinity, a list in it stop nobody, with it they would."""
+    odd = {"csv": {"slip": ["O", *range(199)], "endless": ["inf", *range(199)]}, "parquet": {"list": [[1]] * 200}}[ending]
+    odd |= {"endless": [np.inf] * 200} if ending == "parquet" else {}
+    for name, cells in odd.items():
+        source = save(table().assign(**{name: cells}), f"mine.{ending}", **{role: (name, "who")})
+        assert datasets.load(source).X.equals(datasets.load(save(table(), f"mine.{ending}", drop=("who",))).X)
+        with pytest.raises(InputError, match=f"column '{name}' .* drop"):
+            datasets.load(save(table().assign(**{name: cells}), f"mine.{ending}", drop=("who",)))
+
+
+def test_row_numbers_are_no_features_and_names_that_are_numbers_are_said(save):
+    """The index that pandas writes beside rows that were filtered, and a customer's number."""
+    rows = table(300)
+    kept = datasets.load(save(rows[rows["age"] > 30], "mine.parquet", drop=("who",)))
+    assert not [c for c in kept.X if c.startswith("__")]
+    assert "Left out, as row numbers that pandas wrote: __index_level_0__." in kept.guesses
+    rows["customer"] = np.random.default_rng(0).permutation(300) + 70_000
+    said = "customer holds a different whole number in every row: if it is a name or a row number, name it under drop."
+    for ending in ("csv", "parquet"):
+        assert said in datasets.load(save(rows, f"mine.{ending}", drop=("who",))).guesses
+    with pytest.raises(InputError, match=r"column 1 has no name; give it one, or save without row numbers"):
+        datasets.load(save(table().to_csv(), drop=("who",)))
+
+
+def test_durations_times_of_day_and_long_numbers_of_parquet_are_what_they_are(save):
+    """Seconds, text, and names, which a CSV file of the same rows gives too; a moment may be written in nanoseconds."""
+    rows = table().drop(columns=["who", "day"])
+    long = 10**18 + np.random.default_rng(1).permutation(200)
+    waited = pd.to_timedelta(np.arange(200) * 30, unit="s")
+    rows = rows.assign(waited=waited, opens=[dt.time(i % 9) for i in range(200)], moment=long)
+    data = datasets.load(save(rows, "mine.parquet"))
+    assert data.X["waited"].tolist() == (np.arange(200) * 30.0).tolist()
+    assert "waited is read as seconds." in data.guesses
+    assert data.X["opens"].tolist()[1] == "01:00:00"
+    assert data.X["moment"].tolist() == long.astype(str).tolist()
+    rows = rows.drop(columns=["waited", "opens"]).assign(atoms=np.linspace(1e-30, 6.02e23, 200))
+    for ending in ("csv", "parquet"):
+        in_time = datasets.load(save(rows, f"mine.{ending}", time="moment"), folds=3)
+        assert in_time.X["fee"].tolist() == rows.sort_values("moment")["fee"].tolist()
+        np.testing.assert_allclose(in_time.X["atoms"], rows.sort_values("moment")["atoms"])
 
 
 def test_numbers_are_predicted_and_classes_told_apart(save):
@@ -230,6 +294,7 @@ BAD = {
     "a short row": ("a,b,late\n1,2,yes\n1,no\n", "line 3: has 2 cells, the header 3"),
     "an open quote": (GOOD + '"1,yes\n', "is not CSV"),
     "an infinity": (GOOD + "inf,yes\n", "line 42: column 'a' holds an infinity"),
+    "a mark of nothing": (GOOD + "1.797e308,yes\n", "line 42: column 'a' holds an infinity, or a number beyond 3.4e+38; mend it"),
     "a slip": (GOOD + "O,yes\n", "line 42: column 'a' holds numbers in 40 of 41 rows and 'O' here; mend it"),
     "no target": (GOOD.replace("late", "early"), "target names 'late', which is no column; its columns are a, early"),
     "one class": ("a,late\n" + "1,yes\n2,yes\n" * 20, "the target 'late' holds only 'yes'"),

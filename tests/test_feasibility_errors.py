@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -150,6 +152,39 @@ def test_paired_bootstrap_covers_a_planted_gain_as_often_as_it_says():
         interval = paired_gain(resampled, nothing, float(mean), 0.0, greater_is_better=True, confidence=0.95)
         held += interval.low <= gain <= interval.high
     assert 930 <= held <= 970
+
+
+@pytest.mark.parametrize("k", [2, 3, 6, 12, 30])
+def test_few_clusters_cover_as_often_as_they_say(k):
+    """Days or households whose gains differ: of 1,000 intervals at 95 % of the mean of k, 930 and more hold the truth."""
+    rng, nothing = np.random.default_rng(12), np.zeros(400)
+    weights = rng.multinomial(k, np.full(k, 1 / k), size=400) / k
+    held = alone = 0
+    for gains in rng.normal(0.02, 0.01, (1000, k)):
+        of = {n: paired_gain(weights @ gains, nothing, gains.mean(), 0.0, greater_is_better=True, confidence=0.95, n_clusters=n)
+              for n in (0, k)}  # fmt: skip
+        alone += of[0].low <= 0.02 <= of[0].high
+        held += of[k].low <= 0.02 <= of[k].high
+    assert held >= 930
+    assert k > 12 or alone < 930
+
+
+def test_one_household_or_day_of_test_rows_ships_nothing():
+    """Every resample of one cluster is the same: it would look certain, with one seed or several, and nobody can tell."""
+    sides = [np.full(300, 0.80)], [np.full(300, 0.90)]
+    for seeds in (1, 3):
+        evidence = [
+            Evidence(
+                name, kind, "plain", (0.8,) * seeds, (float(side[0][0]),) * seeds, tuple(side) * seeds, (), (), test_clusters=1
+            )
+            for name, kind, side in (("ridge", "single", sides[0]), ("vote", "ensemble", sides[1]))
+        ]
+        (verdict,) = answers(evidence)
+        assert verdict.answer == "cannot tell"
+        assert "has no interval (all of the test rows belong together, so nothing is known of others)" in verdict.reason
+        assert np.isnan(verdict.power)
+        (certain,) = answers([replace(e, test_clusters=0) for e in evidence])
+        assert certain.answer == "ship"
 
 
 def test_nadeau_and_bengio_cover_a_planted_gain_as_often_as_they_say():

@@ -121,6 +121,18 @@ def test_an_accuracy_limit_is_judged_on_test_rows_never_out_of_fold():
     assert assess(auc, "vote", "adult", [], [oof, test]).reason.startswith("ROC AUC of 0.93 (0.89 to 0.96)")
 
 
+def test_a_score_without_an_interval_meets_nothing():
+    """Too few rows of a class, or one household alone: chance is not known. A size has none, and stands for itself."""
+    auc = Requirement(name="good", quantity="roc_auc", at_least=0.9)
+    test = Record("adult", "vote", "ensemble", "roc_auc", "test", 0.99, "", 0, np.nan, np.nan, 500)
+    found = assess(auc, "vote", "adult", [], [test])
+    assert found.outcome == "undecided"
+    assert found.reason.startswith("ROC AUC of 0.99 has no interval")
+    cheap = Requirement(name="cheap", quantity="size_mib", at_most=2)
+    size = Record("adult", "vote", "ensemble", "size_mib", "value", 1.0, "MiB", 0, np.nan, np.nan, 1)
+    assert assess(cheap, "vote", "adult", [], [size]).outcome == "met"
+
+
 def test_a_maximum_over_the_limit_is_missed_and_one_under_it_is_no_proof():
     """No number of queries bounds the next one."""
     slowest = replace(P99, statistic="max")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import tracemalloc
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -302,6 +303,36 @@ def test_clusters_of_one_row_are_the_plain_bootstrap():
     plain = accuracy.bootstrap_weights(30, 10, np.random.default_rng(7))
     alone = accuracy.bootstrap_weights(30, 10, np.random.default_rng(7), np.arange(30)[::-1])
     assert np.array_equal(plain[:, ::-1], alone)
+
+
+def test_of_one_cluster_no_score_has_an_interval():
+    """Its resamples are all alike, which would look like certainty."""
+    rng = np.random.default_rng(9)
+    y, predicted = binary(60, rng)
+    said = replace(predictions(y, predicted), test_cluster=np.zeros(60, dtype=np.int64))
+    settings = {"dataset": "d", "candidate": candidate(), "task": "binary", "seed": 0, "confidence": 0.9}
+    weights = accuracy.bootstrap_weights(60, 100, rng, said.test_cluster)
+    records = accuracy.accuracy_records(said, weights=weights, **settings)
+    assert all(math.isnan(r.low) and math.isnan(r.high) and math.isfinite(r.value) for r in records)
+    weights = accuracy.bootstrap_weights(60, 100, rng, two := np.arange(60) % 2)
+    records = accuracy.accuracy_records(replace(said, test_cluster=two), weights=weights, **settings)
+    assert all(0 <= r.low < r.high for r in records if r.statistic == "test")
+    assert all(r.high <= 1 for r in records if r.statistic == "test" and r.quantity in accuracy.UP_TO_ONE)
+
+
+def test_the_interval_of_a_score_on_few_clusters_covers_as_it_says():
+    """Five households whose errors have scales of their own: of 400 intervals of the mean at 90 %, 85 % and more hold it."""
+    rng, k, per = np.random.default_rng(13), 5, 40
+    cluster = np.repeat(np.arange(k), per)
+    weights = accuracy.bootstrap_weights(k * per, 200, rng, cluster)
+    settings = {"dataset": "d", "candidate": candidate(), "task": "regression", "seed": 0, "confidence": 0.9, "weights": weights}
+    held = 0
+    for _ in range(400):
+        y = np.repeat(rng.normal(10, 2, k), per) + rng.normal(0, 1, k * per)
+        said = replace(predictions(y, np.zeros((k * per, 1))), test_cluster=cluster)
+        (record,) = (r for r in accuracy.accuracy_records(said, **settings) if (r.quantity, r.statistic) == ("mae", "test"))
+        held += record.low <= 10 <= record.high
+    assert held >= 340
 
 
 def test_the_interval_of_clustered_rows_covers_as_it_says_and_the_plain_one_does_not():

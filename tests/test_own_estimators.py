@@ -26,7 +26,36 @@ from shipworthy.study.schema import as_yaml, parse_study
 MODELS = """
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.compose import make_column_selector, make_column_transformer
+from sklearn.ensemble import HistGradientBoostingClassifier, StackingClassifier, StackingRegressor
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.model_selection import GridSearchCV, StratifiedKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
+
+def stack():
+    return StackingClassifier([("a", linear()), ("b", linear(0.01))], cv=StratifiedKFold(3))
+
+def searched_stack():
+    return GridSearchCV(make_pipeline(StackingClassifier([("a", linear())], cv=2)), {"stackingclassifier__a__C": [0.1, 1]}, cv=2)
+
+def stack_of_numbers():
+    return make_pipeline(StackingRegressor([("a", Ridge())]))
+
+def search():
+    return GridSearchCV(linear(), {"C": [0.1, 1.0]}, cv=3, scoring="roc_auc")
+
+def whole_pipeline():
+    text = (OneHotEncoder(handle_unknown="ignore"), make_column_selector(dtype_include=object))
+    numbers = (make_pipeline(SimpleImputer(), StandardScaler()), make_column_selector(dtype_include=np.number))
+    return make_pipeline(make_column_transformer(numbers, text), linear())
+
+def with_categories():
+    codes = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=np.nan)
+    text = make_column_selector(dtype_include=object)
+    prepared = make_column_transformer((codes, text), remainder="passthrough", verbose_feature_names_out=False)
+    return make_pipeline(prepared, HistGradientBoostingClassifier(max_iter=20, categorical_features=[0, 1, 2]))
 
 class Centroids(ClassifierMixin, BaseEstimator):
     def __init__(self, sharpness=1.0, random_state=None, n_jobs=None):
@@ -146,7 +175,19 @@ def refusal(folder, candidate):
     return said
 
 
-@pytest.mark.parametrize(("name", "preprocess"), [("Centroids", True), ("linear", True), ("Table", False)])
+@pytest.mark.parametrize(
+    ("name", "preprocess"),
+    [
+        ("Centroids", True),
+        ("linear", True),
+        ("Table", False),
+        ("stack", True),
+        ("search", True),
+        ("searched_stack", True),
+        ("whole_pipeline", False),
+        ("with_categories", False),
+    ],
+)
 def test_an_own_estimator_keeps_the_contract(folder, name, preprocess, tmp_path):
     """Class or factory, prepared or given the table: categories and missing values, table and queries alike, saved whole."""
     candidate = candidate_in("mine", [described(folder, name, preprocess=preprocess)])
@@ -210,6 +251,113 @@ def test_tasks_are_those_that_its_methods_allow(folder):
     """predict_proba means classes, a regressor means numbers, and a study of another task is refused."""
     assert candidate_in("mine", [described(folder, "Centroids")]).tasks == ("binary", "multiclass")
     assert candidate_in("mine", [described(folder, "numbers")]).tasks == ("regression",)
+    for name in ("stack", "searched_stack", "search"):
+        assert candidate_in("mine", [described(folder, name)]).tasks == ("binary", "multiclass")
+    assert candidate_in("mine", [described(folder, "stack_of_numbers")]).tasks == ("regression",)
+
+
+KINDS = {
+    "linear": "single",
+    "search": "single",
+    "stack": "ensemble",
+    "searched_stack": "ensemble",
+    "with_categories": "tree_ensemble",
+    "boosted": "tree_ensemble",
+    "bag_of_trees": "tree_ensemble",
+    "bag_of_lines": "ensemble",
+    "vote": "ensemble",
+    "calibrated_forest": "tree_ensemble",
+    "target_on_another_scale": "tree_ensemble",
+    "Centroids": "single",
+}
+MORE = """
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.ensemble import BaggingClassifier, RandomForestClassifier, VotingClassifier
+from xgboost import XGBClassifier, XGBRFRegressor
+def boosted(): return XGBClassifier()
+def bag_of_trees(): return BaggingClassifier()
+def bag_of_lines(): return make_pipeline(StandardScaler(), BaggingClassifier(linear()))
+def vote(): return VotingClassifier([("a", linear()), ("b", linear())], voting="soft")
+def calibrated_forest(): return CalibratedClassifierCV(RandomForestClassifier())
+def target_on_another_scale(): return TransformedTargetRegressor(XGBRFRegressor())
+"""
+
+
+def test_the_kind_is_guessed_by_type_unless_the_study_says_it(folder):
+    """A stack or a vote is an ensemble to be judged, a forest or a booster a baseline, whatever lies around it."""
+    (folder / "my_models.py").write_text(MODELS + MORE)
+    assert {name: candidate_in("mine", [described(folder, name)]).kind for name in KINDS} == KINDS
+    assert candidate_in("mine", [described(folder, "linear", kind="ensemble")]).kind == "ensemble"
+
+
+def test_a_search_ships_its_best_and_answers_as_it_did(folder, tmp_path):
+    """What is saved holds no search and no scoring, and says what the search itself says, fitted on the same rows."""
+    data = datasets.load("breast_cancer", max_train_rows=200, folds=2)
+    candidate = candidate_in("mine", [described(folder, "search")])
+    trained = training.fit(candidate, data, folder=tmp_path, random_state=3, search_trials=1, meter=meter)
+    shipped = artefacts.load(Path(trained.artefact), own=("my_models",))
+    assert type(shipped.steps[-1][1]).__name__ == "LogisticRegression"
+    given = Ingredients("binary", data.numeric, data.categorical, random_state=3)
+    whole = candidate.build(given).fit(data.X.iloc[data.split.train], data.y[data.split.train])
+    assert whole.steps[-1][1].best_params_["C"] == shipped.steps[-1][1].C
+    np.testing.assert_array_equal(whole.predict_proba(data.X.iloc[data.split.test]), trained.predictions.test)
+
+
+def test_what_a_module_imports_from_beside_the_study_is_part_of_it(folder, tmp_path):
+    """An edit of it makes another unit and is run; its types are trusted. A folder of runs, and an installed package, are not."""
+    (folder / "my_steps.py").write_text(
+        "from my_constants import LEVEL\n" + MODELS.replace("LEVEL = 3", "").replace("=1.0", "=LEVEL")
+    )
+    (folder / "my_constants.py").write_text("LEVEL = 1.0\n")
+    (folder / "my_models.py").write_text(
+        "import outputs_of_runs, numpy, my_steps\ndef made():\n    return my_steps.Centroids()\n"
+    )
+    (folder / "outputs_of_runs").mkdir()
+    (folder / "outputs_of_runs" / "run.py").write_text("raise RuntimeError")
+    own = described(folder, "made")
+    before = own_module.source_digest(own)
+    (folder / "outputs_of_runs" / "run.py").write_text("raise RuntimeError('another run')")
+    assert own_module.source_digest(own) == before
+    try:
+        candidate = candidate_in("mine", [own])
+        assert candidate.own.trusted == ("my_models", "my_steps", "my_constants")
+        data = datasets.load("breast_cancer", max_train_rows=120, folds=2)
+        trained = training.fit(candidate, data, folder=tmp_path, random_state=3, search_trials=1, meter=meter)
+        artefacts.load(Path(trained.artefact), own=candidate.own.trusted)
+        (folder / "my_constants.py").write_text("LEVEL = 9.0\n")
+        assert own_module.source_digest(own) != before
+        again = candidate_in("mine", [own]).build(Ingredients("binary", ("a",), ()))
+        assert again.get_params()["model__sharpness"] == 9.0
+    finally:
+        for name in ("my_steps", "my_constants", "outputs_of_runs"):
+            sys.modules.pop(name, None)
+
+
+def test_another_package_is_trusted_where_the_study_names_it(folder, tmp_path_factory, monkeypatch):
+    """A function may return an installed package's estimator: refused with the remedy, saved and loaded with it."""
+    tmp_path = tmp_path_factory.mktemp("elsewhere")
+    (tmp_path / "their_package.py").write_text(MODELS)
+    monkeypatch.syspath_prepend(tmp_path)
+    (folder / "my_models.py").write_text("import their_package\ndef made():\n    return their_package.Centroids()\n")
+    data = datasets.load("breast_cancer", max_train_rows=120, folds=2)
+    try:
+        plain, trusting = (
+            candidate_in("mine", [described(folder, "made", **more)]) for more in ({}, {"trust": ("their_package",)})
+        )
+        with pytest.raises(
+            training.TrainingError, match=r"their_package\.Centroids, which is not trusted; .* trust: \[their_package\]"
+        ):
+            training.fit(plain, data, folder=tmp_path, random_state=3, search_trials=1, meter=meter)
+        trained = training.fit(trusting, data, folder=tmp_path, random_state=3, search_trials=1, meter=meter)
+        assert trusting.own.trusted == ("my_models", "their_package")
+        loaded = artefacts.load(Path(trained.artefact), own=trusting.own.trusted)
+        np.testing.assert_array_equal(loaded.predict_proba(data.X.iloc[data.split.test]), trained.predictions.test)
+    finally:
+        sys.modules.pop("their_package", None)
+    for name in ("os", "their_package.deeper"):
+        with pytest.raises(InputError, match=f"is to trust '{name}', which is no package beside Python's own"):
+            candidate_in("mine", [described(folder, "made", trust=(name,))])
 
 
 def test_an_edit_makes_another_unit_and_is_imported_anew(folder, tmp_path):
@@ -302,7 +450,8 @@ def test_the_command_refuses_what_cannot_do_the_task_and_writes_nothing(folder, 
     with pytest.raises(SystemExit) as ended:
         cli.main()
     assert ended.value.code == 2
-    assert "NoProbability cannot do binary, the task of breast_cancer" in capsys.readouterr().err
+    said = "NoProbability cannot do binary, the task of breast_cancer: it has no predict_proba (scikit-learn's Calibrated"
+    assert said in capsys.readouterr().err
     assert not (folder / "out").exists()
 
 
@@ -417,7 +566,10 @@ def test_an_ensemble_of_ones_own_is_refused_in_a_sentence_or_read_back_without_a
 def test_a_study_goes_on_past_what_cannot_be_fitted_or_saved(folder):
     """The good one is trained, measured and scored; the others are reasons in the report, each with what it said."""
     own = '"my_models:Centroids"\n  - "my_models:Stubborn"\n  - "my_models:Unsaveable"'
-    outcome = run_study(str(write(folder, own)), outputs=folder / "out", workers=1)
+    said = []
+    outcome = run_study(str(write(folder, own)), outputs=folder / "out", workers=1, say=said.append)
+    kind = "It is taken for a thing of the kind single model, by its type; `kind` in the study decides."
+    assert said == [f"{name}: {kind}" for name in ("Centroids", "Stubborn", "Unsaveable")]
     # One member that learns is none to make ensembles of: that is no failure.
     assert [f.partition(".ipynb")[0].split(": ")[-1] for f in outcome.failed] == ["01_train_single_models"]
     missing = " ".join(outcome.run.assessment().missing)

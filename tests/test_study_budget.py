@@ -12,7 +12,7 @@ from shipworthy.experiments import Workbench, feasibility
 from shipworthy.experiments.arms import arms_of, study_at
 from shipworthy.experiments.left_out import left_out_sentences, read_left_out
 from shipworthy.experiments.workbench import TIME_LEFT_FILE
-from shipworthy.records import InputError, OwnVote, Verdict
+from shipworthy.records import InputError, OwnEstimator, OwnVote, Verdict
 from shipworthy.study import plan as planning
 from shipworthy.study import read_study, run_study
 from shipworthy.study.budget import USED, _Units, by_worth, fit_into
@@ -140,13 +140,15 @@ def test_money_without_a_map_is_read_back_as_that(tmp_path):
 
 
 def test_what_a_sceptic_asks_for_comes_first(tmp_path):
-    """The prior, the linear model, a booster, the ensemble that the study describes, the glass box; then the rest."""
+    """The prior, the linear model, a booster, the ensemble that the study describes, the glass box; then what else is its own."""
     vote = OwnVote(name="mine", weights={"xgboost": 1.0, "knn": 1.0})
-    names = ("stack", "mine", "knn", "glass_box", "decision_tree", "xgboost", "logistic_regression", "prior")
-    study = replace(subset_of(read_study("quick"), datasets=["breast_cancer"]), votes=(vote,), candidates=names)
+    own = OwnEstimator(estimator="sklearn.gaussian_process:GaussianProcessClassifier", name="own")
+    names = ("stack", "mine", "knn", "glass_box", "decision_tree", "own", "xgboost", "logistic_regression", "prior")
+    quick = subset_of(read_study("quick"), datasets=["breast_cancer"])
+    study = replace(quick, votes=(vote,), estimators=(own,), candidates=names)
     plan = plan_study(Workbench(tmp_path), study)
     order = by_worth(plan, _Units.of(plan), arms_of(study)[0])
-    assert order[:5] == ["prior", "logistic_regression", "xgboost", "mine", "glass_box"]
+    assert order[:6] == ["prior", "logistic_regression", "xgboost", "mine", "glass_box", "own"]
     assert sorted(order) == sorted(names)
 
 

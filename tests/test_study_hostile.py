@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from html.parser import HTMLParser
@@ -11,8 +12,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from rich.console import Console
 
 from shipworthy.study import run_study
+from shipworthy.study.progress import progress_bar
 
 pytestmark = pytest.mark.study
 
@@ -59,7 +62,13 @@ class Parts(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def said():
+    """What is said before the study begins."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, said):
     """A study of a table, whose every name is hostile."""
     place = tmp_path_factory.mktemp("hostile")
     rng = np.random.default_rng(0)
@@ -95,13 +104,26 @@ def run(tmp_path_factory):
         "measuring": {"queries": 20, "rounds": 1, "warm_up": 5, "batch_sizes": [16], "batch_repeats": 2},
     }
     (place / "hostile.yaml").write_text(yaml.safe_dump(study, allow_unicode=True), encoding="utf-8")
-    return run_study(str(place / "hostile.yaml"), outputs=place / "out")
+    return run_study(str(place / "hostile.yaml"), outputs=place / "out", say=said.append)
 
 
 def test_it_completes(run):
     """No name of a column, class, file or person keeps anything from being trained, measured, judged or drawn."""
     assert run.failed == ()
     assert set(run.run.records()["candidate"]) == {"prior", "logistic_regression", "decision_tree"}
+
+
+def test_what_was_guessed_of_the_file_is_said_before_the_wait_a_line_each(run, said):
+    """Whoever waits hears the guesses and what was found in the rows; no name breaks a line or steers the terminal."""
+    (card,) = json.loads((run.run.folder / "datasets.json").read_text(encoding="utf-8"))
+    assert said == [f"mine: {sentence}" for sentence in (*card["guesses"], *card["checks"])]
+    shown = io.StringIO()
+    with progress_bar(Console(file=shown, width=40)) as bar:
+        for sentence in said:
+            bar.say(sentence)
+    assert len(shown.getvalue().splitlines()) == len(said) >= 3
+    assert re.search(r"classes \(binary, guessed\); .*owned.* counts as positive", shown.getvalue())
+    assert all(c.isprintable() or c == "\n" for c in shown.getvalue())
 
 
 def test_nothing_executes_in_the_report(run):

@@ -74,6 +74,7 @@ def run(
             seeds=seeds,
             outputs=outputs,
             announce=bar.announce,
+            say=bar.say,
             show=bar.show,
         )
     if outcome.failed:

@@ -21,11 +21,36 @@ from shipworthy.records import Estimator, InputError
 
 SUFFIX = ".skops"
 TRUSTED = (
+    "builtins.object",
+    "functools.partial",
     "numpy.dtype",
+    "numpy.floating",
+    "numpy.integer",
+    "numpy.number",
+    "scipy.interpolate._bsplines.BSpline",
+    "scipy._lib.array_api_compat.numpy._aliases.asarray",
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.calibration._SigmoidCalibration",
+    "sklearn.compose._column_transformer.make_column_selector",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.feature_selection._univariate_selection.chi2",
+    "sklearn.feature_selection._univariate_selection.f_classif",
+    "sklearn.feature_selection._univariate_selection.f_regression",
+    "sklearn.gaussian_process._gpc._BinaryGaussianProcessClassifierLaplace",
+    "sklearn.gaussian_process.kernels.ConstantKernel",
+    "sklearn.gaussian_process.kernels.Matern",
+    "sklearn.gaussian_process.kernels.Product",
+    "sklearn.gaussian_process.kernels.RBF",
+    "sklearn.gaussian_process.kernels.RationalQuadratic",
+    "sklearn.gaussian_process.kernels.Sum",
+    "sklearn.gaussian_process.kernels.WhiteKernel",
     "sklearn.metrics._dist_metrics.EuclideanDistance64",
+    "sklearn.model_selection._split.GroupKFold",
+    "sklearn.model_selection._split.KFold",
+    "sklearn.model_selection._split.RepeatedKFold",
+    "sklearn.model_selection._split.RepeatedStratifiedKFold",
+    "sklearn.model_selection._split.StratifiedKFold",
+    "sklearn.model_selection._split.TimeSeriesSplit",
     "sklearn.neighbors._kd_tree.KDTree",
     "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
     "sklearn.tree._tree.Tree",
@@ -41,8 +66,11 @@ TRUSTED = (
     "shipworthy.deployables.QueryEncoder",
     "shipworthy.deployables.TableBuilder",
     "sklearn.utils._bunch.Bunch",
+    "sklearn.utils.validation.check_array",
     "xgboost.core.Booster",
     "xgboost.sklearn.XGBClassifier",
+    "xgboost.sklearn.XGBRFClassifier",
+    "xgboost.sklearn.XGBRFRegressor",
     "xgboost.sklearn.XGBRegressor",
 )
 """Full names of the types that an artefact may hold beyond those that skops trusts by default."""
@@ -77,8 +105,10 @@ def save(estimator: Estimator, path: Path, own: tuple[str, ...] = ()) -> None:
         except UnsupportedTypeException as error:
             raise InputError(f"{type(estimator).__name__} cannot be saved as an artefact: {error}") from error
         if foreign := _foreign(beside, own):
+            package = foreign[0].partition(".")[0]
+            remedy = f"; if you trust {package}, name it beside the import path: trust: [{package}]" if own else ""
             raise InputError(
-                f"{type(estimator).__name__} cannot be saved as an artefact: it holds {foreign[0]}, which is not trusted"
+                f"{type(estimator).__name__} cannot be saved as an artefact: it holds {foreign[0]}, which is not trusted{remedy}"
             )
         beside.replace(path)
     finally:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from shipworthy.records import InputError
+from shipworthy.records import InputError, in_one_line
 
 if TYPE_CHECKING:
     from shipworthy.study import Outcome
@@ -28,17 +28,6 @@ USAGE_ERROR: Any = typer.BadParameter.__base__
 """What Typer raises for a wrong command, option or argument: of Click, or of Typer's own copy of it, by version."""
 
 Outputs = Annotated[str, typer.Option("--outputs", help="Where run folders are made; by default outputs/.", show_default=False)]
-
-
-def in_one_line(sentence: object) -> str:
-    r"""What is said, with whatever would break the line or steer the terminal shown as its escape.
-
-    Examples
-    --------
-    >>> in_one_line("no column is called " + chr(27))
-    'no column is called \\x1b'
-    """
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(sentence))
 
 
 def complain(sentence: object) -> None:
@@ -82,6 +71,7 @@ def run(
                 seeds=seed or (),
                 outputs=outputs or None,
                 announce=bar.announce,
+                say=bar.say,
                 show=bar.show,
             )
     except KeyboardInterrupt:

@@ -7,6 +7,7 @@ This module does *not* know how a file is parsed, or which study asks for it.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,12 @@ FEW_VALUES = 20
 """A target of more different numbers than this is a quantity; of as many or fewer whole ones, a class."""
 MANY_TEXTS = 0.5
 """A text column of more different texts than this share of its rows looks like a name."""
+SPANS = (("day", "D"), ("hour", "h"), ("minute", "min"))
+"""What rows of one moment are widened to: rows of one day are alike in what nobody wrote down, and tell on each other."""
+FEWEST_SPANS = 10
+"""Different ones that training and test rows must each have."""
+ROW_NUMBERS = re.compile(r"__index_level_\d+__")
+"""What pandas calls the row numbers that it writes into a Parquet file: they may tell in which order rows were collected."""
 
 
 def read_own_file(source: DataFile) -> Rows:
@@ -44,7 +51,14 @@ def read_own_file(source: DataFile) -> Rows:
         In one sentence that names file, line or column, and remedy.
     """
     path = Path(source.file)
-    table = read_table(path, text=source.text, secret=source.personal, missing=source.missing, max_rows=source.max_rows)
+    table = read_table(
+        path,
+        text=source.text,
+        secret=source.personal,
+        missing=source.missing,
+        unread=tuple({*source.drop, *source.personal} - {source.target, source.time, source.group}),
+        max_rows=source.max_rows,
+    )
     _check_columns(source, table)
     guesses = list(table.guesses)
     kept = table.frame[source.target].notna().to_numpy()
@@ -58,8 +72,8 @@ def read_own_file(source: DataFile) -> Rows:
     X = _features(path, source, table, frame, guesses)
     time = _time(path, source.time, frame) if source.time else None
     if time is not None:
-        placed = np.argsort(time, kind="stable")
-        X, y, time, frame = X.iloc[placed].reset_index(drop=True), y[placed], time[placed], frame.iloc[placed]
+        placed = np.argsort(time.to_numpy(), kind="stable")
+        X, y, time, frame = X.iloc[placed].reset_index(drop=True), y[placed], time.iloc[placed], frame.iloc[placed]
     order, rule, in_test = _held_out(path, source, X, frame, time, task)
     return Rows(
         X=X,
@@ -84,8 +98,8 @@ def _check_columns(source: DataFile, table: PlainTable) -> None:
     named |= {f: getattr(source, f) for f in ("sensitive", "personal", "price", "cost", "drop", "text")}
     for field, columns in named.items():
         for column in columns:
-            if column and column not in table.frame:
-                known = ", ".join(list(table.kinds)[:12]) + (", ..." if len(table.frame.columns) > 12 else "")
+            if column and column not in table.names:
+                known = ", ".join(table.names[:12]) + (", ..." if len(table.names) > 12 else "")
                 raise InputError(f"{source.file}: {field} names {column!r:.60}, which is no column; its columns are {known}")
     gone = {source.target, source.time, source.group, *source.personal, *source.drop} - {""}
     for field in ("sensitive", "price", "cost"):
@@ -147,13 +161,15 @@ def _features(path: Path, source: DataFile, table: PlainTable, frame: pd.DataFra
     names = [c for c in table.kinds if c not in gone]
     empty = [c for c in names if frame[c].isna().all()]
     dates = [c for c in names if table.kinds[c] == "date" and c not in empty]
-    kept = [c for c in names if c not in empty and c not in dates]
+    places = [c for c in names if ROW_NUMBERS.fullmatch(c) and c not in empty]
+    kept = [c for c in names if c not in {*empty, *dates, *places}]
     numbers, texts = [[c for c in kept if table.kinds[c] == kind] for kind in ("number", "text")]
     for what, columns in (
         ("Read as numbers", numbers),
         ("Read as text", texts),
         ("Left out, as every cell is missing", empty),
         ("Left out, as dates that the future will not repeat (name one under time to split by it)", dates),
+        ("Left out, as row numbers that pandas wrote", places),
         ("Left out, as personal", list(source.personal)),
         ("Left out, as the study says", list(source.drop)),
     ):
@@ -164,6 +180,13 @@ def _features(path: Path, source: DataFile, table: PlainTable, frame: pd.DataFra
         for name in texts
         if (distinct := frame[name].nunique()) > max(FEW_VALUES, MANY_TEXTS * len(frame))
     ]
+    guesses += [
+        f"{name} holds a different whole number in every row: if it is a name or a row number, name it under drop."
+        for name in numbers
+        if frame[name].dtype.kind == "i"
+        and len(frame) > FEW_VALUES
+        and all(c.is_unique for c in (frame[name][:1000], frame[name]))
+    ]
     if not kept:
         raise InputError(f"{path}: no column is left to learn from; every one is the target, left out, or without a value")
     if lost := [c for c in (*source.sensitive, *source.price, *source.cost) if c not in kept]:
@@ -171,21 +194,40 @@ def _features(path: Path, source: DataFile, table: PlainTable, frame: pd.DataFra
     return frame[kept].astype({c: "float64" for c in numbers if frame[c].dtype.kind == "f"})
 
 
-def _time(path: Path, name: str, frame: pd.DataFrame) -> NDArray[np.int64]:
-    """A rank for each moment, in order."""
+def _time(path: Path, name: str, frame: pd.DataFrame) -> pd.Series[Any]:
+    """The moment of each row: a number, or a date with its time of day."""
     import pandas as pd
 
     column = frame[name]
-    moments = column if column.dtype.kind in "iuf" else pd.to_datetime(column, format="ISO8601", errors="coerce", utc=True)
+    if column.dtype.kind in "iuf":
+        moments = column
+    elif column.str.fullmatch(r"\d+").all():
+        moments = column.map(int)  # nanoseconds since 1970 are too long for a float, and are kept as text
+    else:
+        moments = pd.to_datetime(column, format="ISO8601", errors="coerce", utc=True).dt.tz_localize(None)
     if (wrong := np.flatnonzero(moments.isna())).size:
         raise InputError(
             f"{path}: the time column {name!r} holds no moment in {wrong.size:,} rows; write numbers, or dates as 2026-01-31"
         )
-    return np.unique(moments.to_numpy(), return_inverse=True)[1].astype(np.int64)
+    return moments
+
+
+def _spans(moments: pd.Series[Any], test_share: float) -> tuple[NDArray[np.int64], str]:
+    """Ranks of what rows belong to together in time, and its name: the longest span of which both sides have enough.
+
+    What a number counts is not known: of numbers it is the moment itself.
+    """
+    exact = np.unique(moments.to_numpy(), return_inverse=True)[1].astype(np.int64)
+    for name, unit in SPANS if moments.dtype.kind == "M" else ():
+        spans = np.unique(moments.dt.floor(unit).to_numpy(), return_inverse=True)[1].astype(np.int64)
+        in_test = spans >= spans[int((1 - test_share) * len(spans))]
+        if min(len(np.unique(spans[in_test])), len(np.unique(spans[~in_test]))) >= FEWEST_SPANS:
+            return spans, name
+    return exact, "moment"
 
 
 def _held_out(
-    path: Path, source: DataFile, X: pd.DataFrame, frame: pd.DataFrame, time: NDArray[np.int64] | None, task: Task
+    path: Path, source: DataFile, X: pd.DataFrame, frame: pd.DataFrame, moments: pd.Series[Any] | None, task: Task
 ) -> tuple[NDArray[np.int64], str, NDArray[np.bool_] | None]:
     """What keeps rows together, the split in words, and which rows are the test where chance does not draw them."""
     import pandas as pd
@@ -195,12 +237,13 @@ def _held_out(
         if frame[source.group].isna().any():
             raise InputError(f"{path}: the group column {source.group!r} is missing in some rows; fill it, or drop those rows")
         group = pd.factorize(frame[source.group])[0].astype(np.int64)
-    if time is not None:
+    if moments is not None:
+        time, span = _spans(moments, source.test_share)
         first_test = time[int((1 - source.test_share) * len(time))]
         in_test = time >= (first_test if first_test > time[0] else first_test + 1)
         if in_test.all() or not in_test.any():
             raise InputError(f"{path}: the time column {source.time!r} has one moment only; leave time out")
-        what = f"whole groups of {source.group}" if source.group else f"whole moments of {source.time}"
+        what = f"whole groups of {source.group}" if source.group else f"whole {span}s of {source.time}"
         rule = f"By time: the latest {in_test.mean():.0%} of the rows test, those before train; folds are {what}."
         return (group if source.group else time), rule, in_test
     if source.group:

@@ -37,21 +37,33 @@ NEARLY_ALL = 0.9
 """A column of which so many values are numbers, but not all, is refused: the others are slips, and would make it text."""
 MIXED = 0.5
 """A column of which more values than this share are numbers, but not nearly all, is read as text, and that is said."""
+LARGEST = 3.4e38
+"""Larger numbers are infinities to the many models that reckon in single precision."""
 DATE = re.compile(r"\d{4}-\d\d?-\d\d?([T ]\d\d?:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?")
 Kind = Literal["number", "text", "date"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PlainTable:
-    """Columns of numbers (int64 or float64), text (missing is NaN) or dates, in the order of the file, and what was guessed."""
+    """Columns of numbers (int64 or float64), text (missing is NaN) or dates, in the order of the file, and what was guessed.
+
+    ``names`` are those of all columns, also of those that were left unread.
+    """
 
     frame: pd.DataFrame
     kinds: dict[str, Kind]
     guesses: tuple[str, ...]
+    names: tuple[str, ...]
 
 
 def read_table(
-    path: Path, *, text: Sequence[str] = (), secret: Sequence[str] = (), missing: Sequence[str] = (), max_rows: int = 0
+    path: Path,
+    *,
+    text: Sequence[str] = (),
+    secret: Sequence[str] = (),
+    missing: Sequence[str] = (),
+    unread: Sequence[str] = (),
+    max_rows: int = 0,
 ) -> PlainTable:
     """Read a file.
 
@@ -65,6 +77,8 @@ def read_table(
         Columns of which no message may show a value.
     missing : sequence of str
         What a cell without a value may hold, beside :data:`MISSING`; of a Parquet file this alone.
+    unread : sequence of str
+        Columns that nobody needs: they are not looked into, so that they may hold what no table of ours may.
     max_rows : int
         Of a file with more rows a sample of so many is drawn by chance, always the same; 0 means that all are read. A Parquet
         file is then read a piece at a time, so that its other rows are never in memory together.
@@ -84,16 +98,22 @@ def read_table(
     if not path.is_file():
         raise InputError(f"{path}: no such file; check the path, which is relative to the study's folder")
     if path.suffix.lower() == ".parquet":
-        return _from_parquet(path, text, missing, max_rows)
+        return _from_parquet(path, text, missing, unread, max_rows)
     try:
         raw = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); check its permissions") from None
-    return _from_text(path, raw, text, secret, (*MISSING, *(m.strip() for m in missing)), max_rows)
+    return _from_text(path, raw, text, secret, (*MISSING, *(m.strip() for m in missing)), unread, max_rows)
 
 
 def _from_text(
-    path: Path, raw: bytes, text: Sequence[str], secret: Sequence[str], missing: Sequence[str], max_rows: int
+    path: Path,
+    raw: bytes,
+    text: Sequence[str],
+    secret: Sequence[str],
+    missing: Sequence[str],
+    unread: Sequence[str],
+    max_rows: int,
 ) -> PlainTable:
     import pandas as pd
 
@@ -105,6 +125,8 @@ def _from_text(
     marks: set[str] = set()
     said: list[str] = []
     for place, name in enumerate(names):
+        if name in unread:
+            continue
         column = pd.Series([row[place].strip() for row in cells], dtype=object)
         gone = column.isin(missing)
         marks |= set(column[gone].unique()) - {""}
@@ -115,7 +137,7 @@ def _from_text(
     guesses += _sampled(path, n_rows, len(cells))
     if marks:
         guesses.append(f"Cells that hold {', '.join(sorted(marks))} are read as missing.")
-    return PlainTable(pd.DataFrame(columns), kinds, (*guesses, *said))
+    return PlainTable(pd.DataFrame(columns, index=range(len(cells))), kinds, (*guesses, *said), tuple(names))
 
 
 def _decoded(path: Path, raw: bytes) -> str:
@@ -213,7 +235,8 @@ def _checked_names(path: Path, names: list[str]) -> list[str]:
     seen: set[str] = set()
     for place, name in enumerate(names, start=1):
         if not name:
-            raise InputError(f"{path}, line 1: column {place} has no name; give it one")
+            numbers = ", or save without row numbers (pandas: index=False)" if place == 1 else ""
+            raise InputError(f"{path}, line 1: column {place} has no name; give it one{numbers}")
         if len(name) > LONGEST_NAME or not name.isprintable():
             raise InputError(f"{path}, line 1: the name of column {place} ({name!r:.40}) is too long or unprintable; rename it")
         if name in seen:
@@ -235,12 +258,15 @@ def _typed(
     numbers, how = read_numbers(written, decimal_comma=decimal_comma)
     value_of = dict(zip(written, numbers, strict=True))
     values = column.map(value_of, na_action="ignore").astype("float64")
-    if (endless := np.flatnonzero(np.isinf(values))).size:
-        raise InputError(f"{path}, line {lines[endless[0]]}: column {name!r} holds an infinity; mend it, or leave the cell empty")
+    if (endless := np.flatnonzero(values.abs() > LARGEST)).size:
+        raise InputError(
+            f"{path}, line {lines[endless[0]]}: column {name!r} holds an infinity, or a number beyond {LARGEST:g}; mend it, "
+            "leave the cell empty, or name the column under drop"
+        )
     slips = np.flatnonzero(column.notna().to_numpy() & values.isna().to_numpy())
     if not slips.size:
         # Codes such as 00123, and whole numbers that no float holds, would lose digits.
-        if written.str.fullmatch(r"0\d+").any() or (numbers.abs() > 2**53).any():
+        if written.str.fullmatch(r"0\d+").any() or (written.str.fullmatch(r"[-+]?\d+") & (numbers.abs() > 2**53)).any():
             return _as_text(column), "text", ""
         whole = not column.isna().any() and bool(written.str.fullmatch(r"[-+]?\d+").all())
         how = f"{name} is read as numbers, {how} (if they are names, name the column under text)." if how else ""
@@ -249,7 +275,7 @@ def _typed(
         what = "something else" if secret else repr(column.iloc[slips[0]])[:60]
         raise InputError(
             f"{path}, line {lines[slips[0]]}: column {name!r} holds numbers in {len(held) - slips.size:,} of {len(held):,} rows "
-            f"and {what} here; mend it, leave it empty, or name the column under text"
+            f"and {what} here; mend it, leave it empty, or name the column under text or drop"
         )
     if written.str.fullmatch(DATE).all():
         return _as_text(column), "date", ""
@@ -264,56 +290,92 @@ def _as_text(column: pd.Series[Any]) -> pd.Series[Any]:
     return column.astype(pd.StringDtype(na_value=np.nan))
 
 
-def _drawn(path: Path, max_rows: int) -> tuple[pa.Table, NDArray[np.int64], int]:
-    """The rows of a Parquet file, or a sample of them in order; their places in the file, and how many it has."""
+def _parquet_names(path: Path) -> list[str]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        names = list(pq.read_schema(path).names)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise _unreadable(path, error) from None
+    return _checked_names(path, names)
+
+
+def _unreadable(path: Path, error: Exception) -> InputError:
+    return InputError(f"{path}: cannot be read as Parquet ({str(error).splitlines()[0][:120]}); write it again")
+
+
+def _drawn(path: Path, columns: list[str], max_rows: int) -> tuple[pa.Table, NDArray[np.int64], int]:
+    """These columns of a Parquet file, or of a sample of its rows in order; their places in the file, and how many it has."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path) as file:
         n_rows = file.metadata.num_rows
         if not max_rows or n_rows <= max_rows:
-            return file.read(), np.arange(n_rows, dtype=np.int64), n_rows
+            return file.read(columns), np.arange(n_rows, dtype=np.int64), n_rows
         chosen = np.sort(np.random.default_rng(0).choice(n_rows, max_rows, replace=False))
         pieces, begins = [], 0
-        for batch in file.iter_batches(PIECE):
+        for batch in file.iter_batches(PIECE, columns=columns):
             here = chosen[np.searchsorted(chosen, begins) : np.searchsorted(chosen, begins + batch.num_rows)]
             pieces.append(batch.take(pa.array(here - begins)))
             begins += batch.num_rows
         return pa.Table.from_batches(pieces), chosen, n_rows
 
 
-def _from_parquet(path: Path, text: Sequence[str], missing: Sequence[str], max_rows: int) -> PlainTable:
+def _from_parquet(path: Path, text: Sequence[str], missing: Sequence[str], unread: Sequence[str], max_rows: int) -> PlainTable:
     import pandas as pd
     import pyarrow as pa
 
+    names = _parquet_names(path)
     try:
-        table, places, n_rows = _drawn(path, max_rows)
+        table, places, n_rows = _drawn(path, [name for name in names if name not in unread], max_rows)
     except (pa.ArrowException, OSError, ValueError) as error:
-        reason = str(error).splitlines()[0][:120]
-        raise InputError(f"{path}: cannot be read as Parquet ({reason}); write it again") from None
-    _checked_names(path, list(table.column_names))
-    if not table.num_rows:
+        raise _unreadable(path, error) from None
+    if not n_rows:
         raise InputError(f"{path}: has columns and no rows; give a file with rows")
     columns: dict[str, Any] = {}
     kinds: dict[str, Kind] = {}
+    said: list[str] = []
     marks = pd.to_numeric(pd.Series(missing, dtype=object), errors="coerce").dropna().to_list()
     for held in table.schema:
         kind = held.type.value_type if pa.types.is_dictionary(held.type) else held.type
         column = table.column(held.name).to_pandas()
-        if pa.types.is_temporal(kind):
+        if pa.types.is_duration(kind):
+            columns[held.name], kinds[held.name] = column.dt.total_seconds(), "number"
+            said.append(f"{held.name} is read as seconds.")
+        elif pa.types.is_date(kind) or pa.types.is_timestamp(kind):
             columns[held.name], kinds[held.name] = _as_text(column.astype(str).where(column.notna())), "date"
-        elif pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_boolean(kind) or held.name in text:
+        elif _is_written(kind) or held.name in text:
             written = column.astype(object).map(str, na_action="ignore")
             columns[held.name] = _as_text(written.where(~written.isin(missing)))
             kinds[held.name] = "text"
         elif pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind) or pa.types.is_null(kind):
             values = pd.to_numeric(column).astype("float64")
             values = values.where(~values.isin(marks))
-            if np.isinf(values).any():
-                row = int(places[np.flatnonzero(np.isinf(values))[0]]) + 1
-                raise InputError(f"{path}, row {row}: column {held.name!r} holds an infinity; mend it, or leave it out")
-            whole = pa.types.is_integer(kind) and not values.isna().any() and bool((values.abs() <= 2**53).all())
+            if (endless := np.flatnonzero(values.abs() > LARGEST)).size:
+                raise InputError(
+                    f"{path}, row {int(places[endless[0]]) + 1}: column {held.name!r} holds an infinity, or a number beyond "
+                    f"{LARGEST:g}; mend it, or name the column under drop"
+                )
+            if pa.types.is_integer(kind) and (values.abs() > 2**53).any():
+                # As of a CSV file: no float holds them, and numbers so long are names.
+                digits = table.column(held.name).cast(pa.string()).to_pandas()
+                columns[held.name], kinds[held.name] = _as_text(digits.where(~digits.isin(missing))), "text"
+                continue
+            whole = pa.types.is_integer(kind) and not values.isna().any()
             columns[held.name], kinds[held.name] = (values.astype("int64") if whole else values), "number"
         else:
-            raise InputError(f"{path}: column {held.name!r} is of type {kind}, which is neither number, text nor date; drop it")
-    return PlainTable(pd.DataFrame(columns), kinds, tuple(_sampled(path, n_rows, len(places))))
+            raise InputError(
+                f"{path}: column {held.name!r} is of type {kind}, which is neither number, text nor date; name it under drop"
+            )
+    frame = pd.DataFrame(columns, index=range(table.num_rows))
+    return PlainTable(frame, kinds, (*_sampled(path, n_rows, len(places)), *said), tuple(names))
+
+
+def _is_written(kind: pa.DataType) -> bool:
+    """Whether a column of a Parquet file holds what is read as text: words, yes and no, or a time of day."""
+    import pyarrow as pa
+
+    spelled = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    return bool(spelled or pa.types.is_boolean(kind) or pa.types.is_time(kind))

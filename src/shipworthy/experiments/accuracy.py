@@ -164,6 +164,8 @@ def paired_gains(
         resampled[candidate.name] = np.load(bench.part(unit) / "resampled.npy")
         kinds[candidate.name] = candidate.kind
     best = (max if greater else min)(scores, key=lambda name: scores[name]["oof"])
+    together = bench.dataset(arm).split.cluster
+    n_clusters = 0 if together is None else len(np.unique(together))
     unknown = Interval(np.nan, np.nan, np.nan, confidence, "not looked at here")
     gains = []
     for name in scores:
@@ -175,6 +177,7 @@ def paired_gains(
                 scores[best]["test"],
                 greater_is_better=greater,
                 confidence=confidence,
+                n_clusters=n_clusters,
             )
             gains.append(Comparison(name, best, "best out of fold", metric, interval, unknown, unknown))
     return gains

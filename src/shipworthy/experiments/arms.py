@@ -162,11 +162,16 @@ def check_candidate(name: str, task: Task, dataset: str, declared: Declared | No
     Raises
     ------
     InputError
-        Naming those that can.
+        Naming those that can, or what an own estimator lacks.
     """
     from shipworthy import candidates
 
-    if task not in (declared or Declared()).candidate(name).tasks:
+    found = (declared or Declared()).candidate(name)
+    if task not in found.tasks:
+        if found.own is not None and not found.members:
+            lack = "it has no predict_proba (scikit-learn's CalibratedClassifierCV gives one)"
+            why = "it is no regressor" if task == "regression" else lack
+            raise InputError(f"{name} cannot do {task}, the task of {dataset}: {why}; mend it, or leave it out")
         able = ", ".join(n for n in candidates.names() if task in candidates.get(n).tasks)
         raise InputError(f"{name} cannot do {task}, the task of {dataset}; these can: {able}")
 

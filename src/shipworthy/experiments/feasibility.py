@@ -205,7 +205,7 @@ def _gather(bench: Workbench, study: Study, arms: Sequence[Arm]) -> _Found:
     for name in scored:
         candidate = arms[0].candidate(name)
         rows: list[dict[str, Any]] = []
-        scores, resampled, shipped = [], [], []
+        scores, resampled, shipped, together = [], [], [], []
         measurements: list[Measurement] = []
         for arm in arms:
             if not bench.done(fit := bench.fit_unit(arm, name)):
@@ -214,6 +214,7 @@ def _gather(bench: Workbench, study: Study, arms: Sequence[Arm]) -> _Found:
             placed = {"factor": arm.factor, "level": arm.level}
             trained = training.load(bench.part(fit))
             rows_of[arm.seed] = trained.predictions
+            together.append(trained.predictions.n_test_clusters)
             shipped.append(artefacts.fingerprint(Path(trained.artefact)))
             rows += [{**row, **placed} for row in bench.read(fit)]
             unit = accuracy_units(bench, arm, [name], study.metric, study.confidence)[0]
@@ -245,6 +246,7 @@ def _gather(bench: Workbench, study: Study, arms: Sequence[Arm]) -> _Found:
                     tuple(measurements),
                     records,
                     tuple(shipped),
+                    min(together),
                 )
             )
     if len(rows_of) > 1:

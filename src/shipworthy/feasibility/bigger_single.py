@@ -74,6 +74,7 @@ def bigger_single(
             greater_is_better=QUANTITIES[study.metric].greater_is_better,
             test_share=test_share,
             confidence=study.confidence,
+            n_clusters=single.test_clusters,
             overlap=overlap,
         )
         numbers = {"share": share.value, "share_low": share.low, "share_high": share.high}

@@ -35,6 +35,8 @@ class Evidence:
     artefacts : tuple of str
         Fingerprints of the artefacts that would be shipped, one a seed; empty where they are not known. What was measured on
         another one says nothing of them.
+    test_clusters : int
+        How many different things a seed's test rows belong to, in the seed of fewest: rows, days, households; 0 if not known.
     """
 
     candidate: str
@@ -46,6 +48,7 @@ class Evidence:
     measurements: tuple[Measurement, ...]
     records: tuple[Record, ...]
     artefacts: tuple[str, ...] = ()
+    test_clusters: int = 0
 
     @property
     def oof(self) -> float:

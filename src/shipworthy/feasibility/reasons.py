@@ -139,9 +139,10 @@ def factor(value: float) -> str:
     return f"{value:.2g}" if value < 100 else f"{value:,.0f}"
 
 
-def deciding_words(n_seeds: int, confidence: float, family: int, study: Study) -> str:
-    """The one test that decides on the gain, named, with its confidence."""
+def deciding_words(n_seeds: int, confidence: float, family: int, study: Study, n_pieces: int = 0) -> str:
+    """The one test that decides on the gain, named, with its confidence, and with the number of pieces where they are few."""
     test = "paired bootstrap on the test rows" if n_seeds == 1 else "corrected resampled t (Nadeau and Bengio 2003)"
+    test += f" (which make only {n_pieces} pieces that belong together, such as groups or days)" if n_pieces else ""
     whole = f": {100 * study.confidence:g} % over {family} comparisons that could ship (Bonferroni)" if family > 1 else ""
     return f"{test}, at {100 * confidence:.4g} %{whole}"
 

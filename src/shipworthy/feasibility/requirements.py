@@ -382,8 +382,12 @@ def _slack(requirement: Requirement, low: float, high: float) -> tuple[float, fl
 
 
 def _by_interval(requirement: Requirement, value: float, interval: tuple[float, float], n: int, source: str) -> _Finding:
-    """Judge by an interval; a number that has none stands for itself."""
+    """Judge by an interval; a number that has none stands for itself, but for a score, of which it says that nobody knows it."""
     low, high = interval
+    if requirement.quantity in ACCURACIES and (math.isnan(low) or math.isnan(high)):
+        why = "its test rows do not tell what chance does to it: too few of a class, or all of one group or day"
+        reason = f"{_label(requirement)} of {plain_number(value)}{_unit(requirement)} has no interval, as {why}"
+        return _Finding("undecided", value, math.nan, math.nan, n, reason)
     if math.isnan(low) or math.isnan(high):
         low, high = _slack(requirement, value, value)
     unit, limit = _unit(requirement), requirement.limit

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from statistics import NormalDist
 
 import numpy as np
 
 from shipworthy.feasibility.seeds import Overlap, SeedError
-from shipworthy.records import Conditions, Floats, Interval, Measurement
+from shipworthy.records import Conditions, Floats, Interval, Measurement, few_clusters
 
 TAIL = 10
 """Resamples that must lie beyond an end of a percentile interval before the end is taken from them alone."""
@@ -32,11 +33,13 @@ def paired_gain(
     greater_is_better: bool,
     confidence: float,
     n_rows: int = 0,
+    n_clusters: int = 0,
 ) -> Interval:
     """Gain of the challenger with its paired percentile bootstrap interval (Efron and Tibshirani 1993, chapter 13).
 
     Where fewer than :data:`TAIL` resamples lie beyond an end, as at a confidence that was raised for many comparisons, that end
-    is no nearer than that of the normal approximation with the bootstrap's standard error.
+    is no nearer than that of the normal approximation with the bootstrap's standard error. Resamples of few clusters differ too
+    little: of fewer than 50 no end is nearer than by :func:`~shipworthy.records.few_clusters` times as much.
 
     Parameters
     ----------
@@ -50,10 +53,13 @@ def paired_gain(
     confidence : float
     n_rows : int
         Number of test rows, for ``how``; 0 where it is not known.
+    n_clusters : int
+        What whole pieces were resampled: how many there are; 0 where it is not known.
 
     Returns
     -------
     Interval
+        Its ends are ``nan`` where all test rows are of one cluster, for then nothing is known of another one.
 
     Raises
     ------
@@ -79,13 +85,17 @@ def paired_gain(
     rows = f"{n_rows:,} test rows" if n_rows else "the test rows"
     how = f"paired bootstrap of {rows}, {usable.size:,} resamples" + (f" ({lost:,} without a score left out)" if lost else "")
     value = sign * (challenger_score - baseline_score)
-    if not usable.size or not math.isfinite(value):
+    if n_clusters == 1:
+        how = f"all of {rows} belong together, so nothing is known of others"
+    if not usable.size or not math.isfinite(value) or n_clusters == 1:
         return Interval(value, math.nan, math.nan, confidence, how)
     low, high = (float(end) for end in np.quantile(usable, [(1 - confidence) / 2, (1 + confidence) / 2]))
-    if usable.size * (1 - confidence) / 2 < TAIL - 1e-9:  # a share of resamples is no exact number
-        half = normal_quantile((1 + confidence) / 2) * row_error(usable)
+    factor = few_clusters(n_clusters, confidence)
+    if factor > 1 or usable.size * (1 - confidence) / 2 < TAIL - 1e-9:  # a share of resamples is no exact number
+        half = normal_quantile((1 + confidence) / 2) * row_error(usable) * factor
         low, high = min(low, value - half), max(high, value + half)
-        how += ", ends no nearer than the normal approximation's"
+        law = f"Student's t for the {n_clusters} pieces that they make" if factor > 1 else "the normal approximation's"
+        how += f", ends no nearer than {law}"
     return Interval(value, low, high, confidence, how)
 
 
@@ -192,6 +202,7 @@ def gain_interval(
     test_share: float,
     confidence: float,
     n_rows: int = 0,
+    n_clusters: int = 0,
     overlap: Overlap | None = None,
 ) -> Interval:
     """Gain over all seeds, by the test that fits their number; ``how`` names the one that decided.
@@ -213,6 +224,8 @@ def gain_interval(
     confidence : float
     n_rows : int
         Test rows of a seed, for ``how``.
+    n_clusters : int
+        Of a seed's test rows, as for :func:`paired_gain`.
     overlap : Overlap, optional
         What several seeds have in common; left out, that of splits drawn anew from one set of rows.
 
@@ -231,14 +244,18 @@ def gain_interval(
     ):
         raise ValueError("challenger and baseline need the same seeds, at least one")
     single = [
-        paired_gain(c, b, cs, bs, greater_is_better=greater_is_better, confidence=confidence, n_rows=n_rows)
+        paired_gain(
+            c, b, cs, bs, greater_is_better=greater_is_better, confidence=confidence, n_rows=n_rows, n_clusters=n_clusters
+        )
         for c, b, cs, bs in zip(challenger_resampled, baseline_resampled, challenger_scores, baseline_scores, strict=True)
     ]
     if len(single) == 1:
         return single[0]
+    if n_clusters == 1:
+        return replace(single[0], value=float(np.mean([g.value for g in single])))
     gains = np.array([g.value for g in single])
     errors = [row_error(c - b) for c, b in zip(challenger_resampled, baseline_resampled, strict=True)]
-    known = [e for e in errors if not math.isnan(e)]
+    known = [e * few_clusters(n_clusters, confidence) for e in errors if not math.isnan(e)]
     overlap = overlap or Overlap.of_resplits(test_share)
     error = SeedError.of(gains, float(np.mean(known)) if known else math.nan, test_share, overlap)
     half, value = float(error.half_width(confidence)), float(gains.mean())

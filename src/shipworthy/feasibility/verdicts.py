@@ -28,8 +28,14 @@ from shipworthy.feasibility.evidence import Evidence, best_of, best_on_test, poo
 from shipworthy.feasibility.power import Needed, Spread, power_of_gain, queries_to_tell, rows_or_seeds_needed
 from shipworthy.feasibility.requirements import MEMORY_REPEATS_TO
 from shipworthy.feasibility.seeds import Overlap
-from shipworthy.feasibility.statistics import family_confidence, gain_interval, ratio_interval, round_ratios
+from shipworthy.feasibility.statistics import (
+    family_confidence,
+    gain_interval,
+    ratio_interval,
+    round_ratios,
+)
 from shipworthy.records import (
+    MANY_CLUSTERS,
     Answer,
     Comparison,
     Interval,
@@ -38,6 +44,7 @@ from shipworthy.records import (
     Study,
     TrainingPlan,
     Verdict,
+    few_clusters,
 )
 
 if TYPE_CHECKING:
@@ -137,7 +144,9 @@ def judge(
         weighed = [bench.weigh(ensemble, role, b) for role, b in baselines if b is not None and ensemble.test_scores]
         comparisons = tuple(w.comparison for w in weighed)
         requirements = tuple(r for r in table if r.candidate == ensemble.candidate)
-        decided_by = reasons.deciding_words(len(ensemble.test_scores), bench.confidence, family, study) if comparisons else ""
+        few = ensemble.test_clusters if ensemble.test_clusters < min(MANY_CLUSTERS, _test_rows(ensemble, study.metric)) else 0
+        words = reasons.deciding_words(len(ensemble.test_scores), bench.confidence, family, study, few)
+        decided_by = words if comparisons else ""
         chosen = {b.candidate for _, b in baselines if b is not None}
         others = [e for e in evidence if e.kind != "ensemble" and e.candidate not in chosen]
         rival = best_on_test(others, ensemble, greater_is_better=greater_is_better)
@@ -184,11 +193,13 @@ class _Bench:
             test_share=self.test_share,
             confidence=self.confidence,
             n_rows=n_rows,
+            n_clusters=ensemble.test_clusters,
             overlap=self.overlap,
         )
         sign = 1.0 if self.greater_is_better else -1.0
         gains = [sign * (c - b) for c, b in zip(ensemble.test_scores, baseline.test_scores, strict=True)]
         spread = Spread.of(ensemble.resampled, baseline.resampled, gains, n_rows, self.test_share, self.overlap)
+        spread = replace(spread, row_error=spread.row_error * few_clusters(ensemble.test_clusters, self.confidence))
         margin = study.smallest_useful_gain
         latency, memory = (_ratio(ensemble, baseline, cost, self.confidence, self.rng) for cost in self.costs)
         comparison = Comparison(

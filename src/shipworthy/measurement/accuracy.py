@@ -11,12 +11,13 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Iterator
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shipworthy.records import QUANTITIES, Candidate, Floats, InputError, Predictions, Record, Task
+from shipworthy.records import QUANTITIES, Candidate, Floats, InputError, Predictions, Record, Task, few_clusters
 
 Truth = NDArray[Any]
 Weights = NDArray[np.int16]
@@ -27,6 +28,7 @@ _BY_TASK: dict[Task, tuple[str, ...]] = {
     "regression": ("rmse", "mae", "r2"),
 }
 
+UP_TO_ONE = frozenset({"roc_auc", "average_precision", "accuracy", "calibration_error"})
 N_BINS = 10
 CHUNK_CELLS = 4_000_000
 """Cells of one float64 block of weights: 32 MB, so that the few blocks alive at once stay below 200 MB."""
@@ -370,15 +372,22 @@ def accuracy_records(
     list of Record
         Two for each metric: statistic ``"test"`` and statistic ``"oof"``; ``n`` is the number of rows. Test rows are drawn, the
         fitted model stays: the interval does not hold what another training set would change. It is ``nan`` when more than half
-        of the resamples have no value.
+        of the resamples have no value, and where all test rows belong to one thing: resamples of it are all alike. Of few
+        things it is as wide as :func:`~shipworthy.records.few_clusters` says.
     """
     records = []
     for metric in metrics_for(task):
         drawn = resampled_scores(metric, predictions.test_y, predictions.test, weights)
         known = drawn[~np.isnan(drawn)]
         low = high = math.nan
-        if 2 * len(known) > len(drawn):
+        stated = score(metric, predictions.test_y, predictions.test)
+        if 2 * len(known) > len(drawn) and predictions.n_test_clusters > 1:
             low, high = (float(v) for v in np.quantile(known, [(1 - confidence) / 2, (1 + confidence) / 2]))
+            factor = few_clusters(predictions.n_test_clusters, confidence)
+            if factor > 1:
+                half = NormalDist().inv_cdf((1 + confidence) / 2) * float(known.std(ddof=1)) * factor
+                least, most = -math.inf if metric == "r2" else 0.0, 1.0 if metric in UP_TO_ONE else math.inf
+                low, high = max(least, min(low, stated - half)), min(most, max(high, stated + half))
         for statistic, y, said in (
             ("test", predictions.test_y, predictions.test),
             ("oof", predictions.oof_y, predictions.oof),
@@ -390,7 +399,7 @@ def accuracy_records(
                     kind=candidate.kind,
                     quantity=metric,
                     statistic=statistic,
-                    value=score(metric, y, said),
+                    value=stated if statistic == "test" else score(metric, y, said),
                     unit=QUANTITIES[metric].unit,
                     seed=seed,
                     low=low if statistic == "test" else math.nan,

@@ -10,7 +10,7 @@ This module does *not* know how anything is loaded, fitted, timed, judged or dra
 from __future__ import annotations
 
 from shipworthy.records.candidates import Candidate, Choosing, Costs, Ingredients, OwnEstimator, OwnModule, Trained
-from shipworthy.records.data import DataFile, Dataset, Predictions, Roles, Split
+from shipworthy.records.data import MANY_CLUSTERS, DataFile, Dataset, Predictions, Roles, Split, few_clusters
 from shipworthy.records.economics import HOURS_A_MONTH, Amount, Economics, expected
 from shipworthy.records.measurements import Conditions, Interval, Measurement, PercentileBound, Record
 from shipworthy.records.quantities import QUANTITIES, Quantity
@@ -41,6 +41,7 @@ from shipworthy.records.terms import (
     Statistic,
     Task,
     digest,
+    in_one_line,
 )
 from shipworthy.records.told import RecipeFinding, RecipeKind, Told
 from shipworthy.records.verdicts import Comparison, Equivalence, RequirementVerdict, Verdict
@@ -49,6 +50,7 @@ __all__ = [
     "EVERYBODY",
     "FORBID_UNKNOWN",
     "HOURS_A_MONTH",
+    "MANY_CLUSTERS",
     "QUANTITIES",
     "Agreement",
     "Amount",
@@ -111,4 +113,6 @@ __all__ = [
     "Veto",
     "digest",
     "expected",
+    "few_clusters",
+    "in_one_line",
 ]

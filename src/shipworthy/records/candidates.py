@@ -130,10 +130,13 @@ class OwnEstimator:
         How the candidate is called; left out, as the class or function is.
     parameters : dict
         Given to the class or function by name.
-    kind : {"single", "tree_ensemble", "ensemble"}
+    kind : {"", "single", "tree_ensemble", "ensemble"}
+        Empty: guessed by its type, and said.
     preprocess : bool
         True: it is given an array of numbers, behind the preprocessing of the logistic regression. False: it is given the
         table itself, categories as text and missing values missing.
+    trust : tuple of str
+        Packages beside the module's own whose types its artefact may hold, such as that of an estimator which a function returns.
     folder : str
         Of the study file; filled in when the study is read.
     """
@@ -142,8 +145,9 @@ class OwnEstimator:
     estimator: Annotated[str, MinLen(1)]
     name: str = ""
     parameters: dict[str, Any] = field(default_factory=dict)
-    kind: Kind = "single"
+    kind: Literal["", "single", "tree_ensemble", "ensemble"] = ""
     preprocess: bool = True
+    trust: tuple[str, ...] = ()
     folder: str = ""
 
 

@@ -5,9 +5,12 @@ This module does *not* know where rows come from, or who predicts them.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import numpy as np
 from annotated_types import Ge, Le, MinLen
 
 from shipworthy.records.terms import FORBID_UNKNOWN, Floats, Ints, Task
@@ -206,3 +209,46 @@ class Predictions:
     test_y: NDArray[Any]
     test: Floats
     test_cluster: Ints | None = None
+
+    @property
+    def n_test_clusters(self) -> int:
+        """How many different things the test rows belong to; each row to itself where nothing else is said."""
+        return len(self.test_rows) if self.test_cluster is None else len(np.unique(self.test_cluster))
+
+
+MANY_CLUSTERS = 50
+"""Things that test rows belong to (rows, days, households), from which on resamples of them are as wide as they should be."""
+
+
+def few_clusters(n_clusters: int, confidence: float) -> float:
+    """How many times the bootstrap's standard error, and the normal quantile, too small few clusters make an interval.
+
+    The spread of means of ``k`` clusters drawn ``k`` times is ``sqrt((k - 1) / k)`` of their standard error, which is known with
+    ``k - 1`` degrees of freedom (Cameron, Gelbach and Miller 2008). Of three clusters, 95 % intervals of resamples alone hold
+    the truth in 70 % of cases.
+
+    Parameters
+    ----------
+    n_clusters : int
+        0 where it is not known.
+    confidence : float
+
+    Returns
+    -------
+    float
+        Infinite for one cluster, which says nothing of others; 1 for :data:`MANY_CLUSTERS` or more, and where their number is not
+        known.
+
+    Examples
+    --------
+    >>> few_clusters(122, 0.95), round(few_clusters(3, 0.95), 1)
+    (1.0, 2.7)
+    """
+    from scipy.stats import t
+
+    if n_clusters == 1:
+        return math.inf
+    if not 0 < n_clusters < MANY_CLUSTERS:
+        return 1.0
+    tail = (1 + confidence) / 2
+    return math.sqrt(n_clusters / (n_clusters - 1)) * float(t.ppf(tail, n_clusters - 1)) / NormalDist().inv_cdf(tail)

@@ -1,4 +1,4 @@
-"""The words that the records share, the error that the user's mistakes raise, and the one identity function of the house.
+"""The words that the records share, the error that the user's mistakes raise, and how the house names and says things.
 
 This module does *not* know any record.
 """
@@ -51,3 +51,14 @@ def digest(*parts: object, length: int = 16) -> str:
     """
     text = "\x1f".join(repr(p) for p in parts)
     return hashlib.sha256(text.encode()).hexdigest()[:length]
+
+
+def in_one_line(sentence: object) -> str:
+    r"""What is said, with whatever would break the line or steer the terminal shown as its escape.
+
+    Examples
+    --------
+    >>> in_one_line("no column is called " + chr(27))
+    'no column is called \\x1b'
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(sentence))

@@ -167,7 +167,7 @@ def _by_turns(plan: Plan, units: _Units, arms: Sequence[Arm]) -> Iterator[tuple[
 def by_worth(plan: Plan, units: _Units, arm: Arm) -> list[str]:
     """The study's candidates, most worth first: those that a sceptic asks for, and then kinds in turn, cheapest first."""
     known, named = Declared.of(plan.study), plan.study.candidates
-    own = {e.name for e in known.ensembles}
+    own = {e.name for e in (*known.ensembles, *known.estimators)}
 
     def cost(name: str) -> tuple[bool, float]:
         """What the study describes itself is what it is about."""

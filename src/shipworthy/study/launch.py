@@ -10,7 +10,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +20,7 @@ from shipworthy import notebooks
 from shipworthy.experiments.arms import arms_of, check_candidate, check_metric, check_wish, wishes
 from shipworthy.experiments.feasibility import assess
 from shipworthy.experiments.left_out import LEFT_OUT_FILE, left_out_sentences, read_left_out
+from shipworthy.experiments.own_ensembles import Declared
 from shipworthy.experiments.stakeholders import hear_stakeholders, read_hearings, save_hearings
 from shipworthy.experiments.workbench import (
     FAILURES,
@@ -137,6 +138,20 @@ def _check_rows(study: Study, where: str) -> list[dict[str, Any]]:
     return list(cards.values())
 
 
+def _said_of_own(study: Study, cards: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What whoever brought a file or an estimator should hear before they wait: what was guessed, and found in the rows."""
+    from shipworthy.reporting.wording import KIND_WORDS
+
+    own, known = {file.name for file in study.files}, Declared.of(study)
+    said = [
+        f"{card['name']}: {sentence}" for card in cards if card["name"] in own for sentence in (*card["guesses"], *card["checks"])
+    ]
+    for estimator in (e for e in study.estimators if not e.kind):
+        kind = KIND_WORDS[known.candidate(estimator.name).kind]
+        said.append(f"{estimator.name}: It is taken for a thing of the kind {kind}, by its type; `kind` in the study decides.")
+    return said
+
+
 def _write_plan(folder: Path, workers: int, go: str) -> None:
     digests = {name: notebooks.source_digest(name) for name in notebooks.names()}
     beside = folder / f".{PLAN_FILE}"
@@ -201,6 +216,7 @@ def run_study(
     seeds: Sequence[int] = (),
     outputs: str | Path | None = None,
     announce: Callable[[str, float], None] | None = None,
+    say: Callable[[str], None] | None = None,
     show: Callable[[float, float, str], None] | None = None,
 ) -> Outcome:
     """Run a study, or go on with it where it was left.
@@ -222,6 +238,8 @@ def run_study(
         Where run folders are made; by default ``outputs``.
     announce : callable, optional
         Told the run folder and the expected seconds before anything starts.
+    say : callable, optional
+        Told then, in a sentence each, what was guessed of the study's own files and estimators, and what was found in the rows.
     show : callable, optional
         Told the share that is done, the seconds that are left and what is being done, several times a second.
 
@@ -275,6 +293,9 @@ def run_study(
             )
             if announce:
                 announce(str(folder), runner.left_s)
+            if say:
+                for sentence in _said_of_own(question, cards):
+                    say(sentence)
             failed = runner.run()
         _tidy(folder, plan)
         _collect(bench, plan)

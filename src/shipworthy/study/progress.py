@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from shipworthy.records import in_one_line
+
 LINE_EVERY_S = 30.0
 """How often a log is told where the study stands."""
 
@@ -47,6 +49,10 @@ class Bar:
         """Print where the run is kept and how long it should take."""
         self.console.print(f"run folder  {folder}", highlight=False, soft_wrap=True)
         self.console.print(f"expected    {in_words(seconds)}", highlight=False)
+
+    def say(self, sentence: str) -> None:
+        """Print what should be known before the wait."""
+        self.console.print(in_one_line(sentence), highlight=False, soft_wrap=True, markup=False)
 
     def show(self, share: float, left_s: float, doing: str) -> None:
         """Move the bar."""

@@ -108,7 +108,7 @@ def fit(
         rehearse(template, X, y)
         fitted, costs = meter(lambda: first.fit(X, y))
         costs = replace(costs, memory_how=f"{costs.memory_how}; after a rehearsal on few rows")
-        shipped = getattr(fitted, "best_estimator_", fitted)
+        shipped = without_search(fitted)
         step = "its out-of-fold predictions"
         (oof, inner_oof), oof_costs = meter(lambda: _out_of_fold(template, dataset, kept if keep_folds else None))
         step = "its test predictions"
@@ -238,8 +238,22 @@ def _out_of_fold(template: Estimator, dataset: Dataset, kept: list[Estimator] | 
         fitted = copy.fit(dataset.X.iloc[seen], dataset.y[seen])
         said[fold == held_out] = predict(fitted, dataset, train[fold == held_out])
         if kept is not None:
-            kept.append(getattr(fitted, "best_estimator_", fitted))
+            kept.append(without_search(fitted))
     return said, "; ".join(dict.fromkeys(inner))
+
+
+def without_search(fitted: Estimator) -> Estimator:
+    """What is shipped of a fitted estimator: of a search its best alone, also where it is the last step of a pipeline.
+
+    What a search tried, and by what, is nothing that an answer needs.
+    """
+    found = getattr(fitted, "best_estimator_", fitted)
+    steps = getattr(found, "steps", ())
+    if not steps or not hasattr(steps[-1][1], "best_estimator_"):
+        return found
+    from sklearn.pipeline import Pipeline
+
+    return Pipeline([*steps[:-1], (steps[-1][0], steps[-1][1].best_estimator_)])
 
 
 def _search_notes(fitted: Estimator) -> dict[str, Any]:
