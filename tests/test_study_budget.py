@@ -192,11 +192,13 @@ def test_a_study_with_a_budget_answers_and_is_completed_later(tmp_path, write_st
 
 
 def test_a_budget_in_which_nothing_fits_is_refused(tmp_path, write_study):
-    """A second is enough for nothing: one sentence says so, and about what would do."""
+    """A second is enough for nothing: one sentence says so, and about what would do; no folder is left behind."""
+    (tmp_path / "out").mkdir()
     with pytest.raises(InputError, match=r"within_minutes: no part .* about .* minutes? would do"):
         run_study(str(write_study(tmp_path)), outputs=tmp_path / "out", within_minutes=1 / 60)
     with pytest.raises(InputError, match="above 0, not 0"):
         run_study(str(write_study(tmp_path)), outputs=tmp_path / "out", within_minutes=0)
+    assert not list((tmp_path / "out").iterdir())
 
 
 def test_a_damaged_note_of_what_was_left_out_is_refused(tmp_path):

@@ -42,6 +42,7 @@ from shipworthy.study.folder import (
     link_or_copy,
     locked,
     point_latest,
+    taken_back,
     writable,
 )
 from shipworthy.study.ledger import Ledger
@@ -251,8 +252,8 @@ def run_study(
     chosen = min(chosen, len(arms_of(question)))
     now = datetime.now(UTC)
     cards = _check_rows(question, study)
-    folder, _ = find_or_make(question, outputs, fresh=fresh, now=now)
-    with locked(folder), writable(folder):
+    folder, continued = find_or_make(question, outputs, fresh=fresh, now=now)
+    with locked(folder), taken_back(folder, outputs, continued=continued), writable(folder):
         write_atomically(folder / STUDY_FILE, as_yaml(question))
         write_atomically(folder / CARDS_FILE, as_json(cards))
         (folder / PARTS).mkdir(exist_ok=True)
