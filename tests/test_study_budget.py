@@ -16,7 +16,9 @@ from shipworthy.records import InputError, OwnVote, Verdict
 from shipworthy.study import plan as planning
 from shipworthy.study import read_study, run_study
 from shipworthy.study.budget import USED, _Units, by_worth, fit_into
+from shipworthy.study.ledger import Ledger
 from shipworthy.study.plan import LOAD, MEASURE, expected_wall_seconds, plan_study
+from shipworthy.study.runner import Runner
 from shipworthy.study.schema import study_digest
 from shipworthy.study.subset import subset_of
 
@@ -199,6 +201,22 @@ def test_a_budget_in_which_nothing_fits_is_refused(tmp_path, write_study):
     with pytest.raises(InputError, match="above 0, not 0"):
         run_study(str(write_study(tmp_path)), outputs=tmp_path / "out", within_minutes=0)
     assert not list((tmp_path / "out").iterdir())
+
+
+def test_a_share_once_said_is_never_taken_back(tmp_path, write_study, monkeypatch):
+    """Where more turns out to be left than was thought, the share that is told stays where it was."""
+    study = read_study(str(write_study(tmp_path)))
+    bench = Workbench(tmp_path / "run")
+    bench.folder.mkdir()
+    now, said = [0.0], []
+    left = iter((90.0, 10.0, 200.0, 30.0))
+    with Ledger(bench.folder / "ledger.sqlite") as ledger:
+        show = lambda share, _left, _doing: said.append(share)  # noqa: E731
+        runner = Runner(plan_study(bench, study), bench, ledger, 1, show, clock=lambda: now[0])
+        monkeypatch.setattr(type(runner.works), "left_s", lambda _self: next(left))
+        for now[0] in (10.0, 40.0, 50.0, 90.0):
+            runner._tick("training")
+    assert said == [0.1, 0.8, 0.8, 0.8]
 
 
 def test_a_damaged_note_of_what_was_left_out_is_refused(tmp_path):

@@ -152,7 +152,7 @@ class Runner:
     workers : int
         How many notebooks may train side by side. Measuring is always alone.
     show : callable
-        Told the share that is done (0 to 1), the seconds that are left, and what is being done.
+        Told the share that is done (0 to 1, and never less than before), the seconds that are left, and what is being done.
     ends : float
         When all must be done, by the clock: what does not fit is left out. Infinity for no time budget.
     note_left_out : callable
@@ -188,6 +188,7 @@ class Runner:
         self._fitting = threading.Lock()
         self._began = clock()
         self._kept_at = -1.0
+        self._share = 0.0
         self._enter_plan()
         self._fit()
         if not any(step.units for step in self.plan.steps):
@@ -391,10 +392,11 @@ class Runner:
             self.ledger.unit(name, "done", seconds)
         left = self.left_s
         elapsed = self.clock() - self._began
-        share = elapsed / (elapsed + left) if elapsed + left > 0 else 1.0
-        self.show(share, left, doing)
+        # What has been said is not taken back: where more turns out to be left, the share waits until it is true again.
+        self._share = max(self._share, elapsed / (elapsed + left) if elapsed + left > 0 else 1.0)
+        self.show(self._share, left, doing)
         if elapsed - self._kept_at >= 1:
-            self.ledger.progress(elapsed, share, left)
+            self.ledger.progress(elapsed, self._share, left)
             self._kept_at = elapsed
 
 
