@@ -32,6 +32,7 @@ from shipworthy.experiments.workbench import (
     write_atomically,
     write_json,
 )
+from shipworthy.measurement.confinement import free_mib
 from shipworthy.records import InputError, Study
 from shipworthy.study.folder import (
     CARDS_FILE,
@@ -122,6 +123,8 @@ def _check_rows(study: Study, where: str) -> list[dict[str, Any]]:
         plan = arm.training
         rows = {"max_train_rows": plan.max_train_rows, "max_test_rows": plan.max_test_rows, "folds": plan.folds}
         try:
+            if arm.source and arm.dataset not in cards:
+                datasets.check_room(Path(arm.source.file), max_rows=arm.source.max_rows, free_mib=free_mib())
             dataset = datasets.load(arm.rows, seed=arm.seed, **rows)
         except InputError as error:
             raise InputError(f"{where}: on {arm.title}: {error}") from None
