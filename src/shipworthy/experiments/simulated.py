@@ -285,12 +285,20 @@ def nothing_to_simulate(bench: Workbench, arm: Arm, names: Sequence[str]) -> str
     return f"{arm.title}: there is nothing to simulate: an ensemble takes two members that are trained and measured, and {have}."
 
 
+def simulated_unit(bench: Workbench, study: Study, arm: Arm) -> Unit:
+    """The unit of what a study simulates of an arm, whether or not it is there.
+
+    It is of the candidates that are trained and measured by now, so it is the planned one only where all of them are.
+    """
+    there = [n for n in study.candidates if bench.done(bench.fit_unit(arm, n)) and measurements_of(bench, arm, n)]
+    return simulate_unit(bench, arm, there, asked_of(study, arm))
+
+
 def simulations_in(bench: Workbench, study: Study) -> tuple[tuple[Simulated, ...], tuple[str, ...]]:
     """What was simulated in a study, and what was not, in sentences. Nothing is simulated here."""
     found, missing = [], []
     for arm in simulated_arms(study):
-        there = [n for n in study.candidates if bench.done(bench.fit_unit(arm, n)) and measurements_of(bench, arm, n)]
-        unit = simulate_unit(bench, arm, there, asked_of(study, arm))
+        unit = simulated_unit(bench, study, arm)
         if bench.done(unit):
             found.append(read_simulated(nan_for_null(bench.read(unit, FILE)), str(bench.part(unit) / FILE)))
         else:
