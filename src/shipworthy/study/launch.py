@@ -61,6 +61,8 @@ class Outcome:
     run: Run
     failed: tuple[str, ...]
     left_out: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
+    """Why units failed, as it is told in what failed and in what is missing."""
 
 
 def commit_of_sources() -> str:
@@ -290,4 +292,5 @@ def run_study(
             save_hearings(folder, hear_stakeholders(bench, run.assessment()))
         write_report(run)
         point_latest(folder)
-    return Outcome(run, tuple(failed), read_left_out(folder).sentences)
+    reasons = tuple(str(failure["error"]) for failure in bench.failures())
+    return Outcome(run, tuple(failed), read_left_out(folder).sentences, reasons)
