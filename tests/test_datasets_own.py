@@ -16,6 +16,7 @@ from shipworthy import candidates, datasets, experiments
 from shipworthy.datasets import plain_tables
 from shipworthy.experiments.own_files import own_file
 from shipworthy.records import DataFile, InputError
+from shipworthy.study.launch import run_study
 from shipworthy.study.plan import LOAD, plan_study
 from shipworthy.study.schema import as_yaml, parse_study, read_study
 
@@ -498,3 +499,42 @@ def test_of_many_rows_a_sample_is_drawn_and_said(save, ending, monkeypatch):
     everything = datasets.load(save(whole, f"mine.{ending}", max_rows=0, drop=("who",)))
     assert len(everything.y) == 1000
     assert not [g for g in everything.guesses if "sample" in g]
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_file_that_would_fill_the_memory_is_refused_before_it_is_read(save, ending, tmp_path, write_study, monkeypatch):
+    """With less memory free than all rows take, one sentence names file, estimate, what is free and remedy; nothing is read."""
+    source = save(table(5000), f"mine.{ending}", max_rows=0, drop=("who",))
+    said = rf"mine\.{ending}: to read all (about )?5,000 rows takes about \d+ MiB of memory, and 1 MiB are free; name max_rows"
+    with pytest.raises(InputError, match=said):
+        datasets.check_room(Path(source.file), max_rows=0, free_mib=1)
+    datasets.check_room(Path(source.file), max_rows=0, free_mib=1000)
+    study = write_study(tmp_path)
+    own = f"[{{file: '{source.file}', target: late, max_rows: 0}}]"
+    study.write_text(study.read_text(encoding="utf-8").replace("[breast_cancer]", own), encoding="utf-8")
+    monkeypatch.setattr("shipworthy.study.launch.free_mib", lambda: 1.0)
+    monkeypatch.setattr("shipworthy.datasets.own_files.read_table", lambda *_a, **_k: pytest.fail("the file was read"))
+    with pytest.raises(InputError, match=said):
+        run_study(str(study), outputs=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_a_file_takes_grows_with_its_rows_and_not_with_those_left_out(save):
+    """Twice the rows take twice as much; of a Parquet file with a sample drawn only the sample counts."""
+
+    def takes(n, name, **rows):
+        least, most = 0.0, 1000.0
+        path = Path(save(table(n), name).file)
+        for _ in range(30):
+            tried = (least + most) / 2
+            try:
+                datasets.check_room(path, free_mib=tried, **rows)
+                most = tried
+            except InputError:
+                least = tried
+        return most
+
+    for ending in ("csv", "parquet"):
+        once, twice = takes(4000, f"a.{ending}", max_rows=0), takes(8000, f"b.{ending}", max_rows=0)
+        assert twice == pytest.approx(2 * once, rel=0.1)
+    assert takes(8000, "c.parquet", max_rows=4000) == pytest.approx(takes(4000, "d.parquet", max_rows=0), rel=0.1)

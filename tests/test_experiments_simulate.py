@@ -243,6 +243,13 @@ def test_a_study_plans_a_simulation_after_measuring(tmp_path):
     assert [u.kind for s in steps for u in s.units] == ["simulate", "simulate"]
     assert [asked_of(study, s.arm).metric for s in steps] == ["log_loss", "rmse"]
     assert asked_of(study, steps[0].arm).latency_budget_ms == 7
+    # The budget that the study does not declare is an example, and is told as one.
+    assert asked_of(study, steps[0].arm).examples == ("memory_mib",)
+    assert asked_of(replace(study, requirements=()), steps[0].arm).examples == ("latency_ms", "memory_mib")
+    # The more members, the longer it is expected to take.
+    more = plan_study(bench, replace(study, candidates=("xgboost", "random_forest", "extra_trees", "mlp", "knn", "soft_vote")))
+    for before, after in zip(plan.before_last, more.before_last, strict=True):
+        assert more.seconds[after.units[0].name] > plan.seconds[before.units[0].name]
     few = plan_study(bench, Study(candidates=("prior", "xgboost", "soft_vote"), **facts))
     assert not [s for s in few.before_last if s.notebook == SIMULATE]
 

@@ -87,6 +87,13 @@ def test_the_pick_of_a_budget_is_the_best_subset_that_fits(found, members_that_v
     sentence = reporting.budget_sentence(found, latency_ms=0.1, memory_mib=500)
     assert "nothing can be built: the fastest takes 1.30 ms, the smallest 100 MiB" in sentence
     assert reporting.budget_sentence(found, latency_ms=4, memory_mib=500).endswith("Simulated, not measured.")
+    declared, half, neither = (
+        reporting.budget_sentence(found, latency_ms=4, memory_mib=500, examples=examples).split(", build")[0]
+        for examples in ((), ("memory_mib",), ("latency_ms", "memory_mib"))
+    )
+    assert declared == "With a budget of 4.00 ms and 500 MiB"
+    assert half == "With a budget of 4.00 ms and, for example, 500 MiB"
+    assert neither == "For example, with a budget of 4.00 ms and 500 MiB"
 
 
 def test_sliders_move_the_pick(found):

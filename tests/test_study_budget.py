@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,12 +14,15 @@ from shipworthy import candidates, datasets
 from shipworthy.experiments import Workbench, feasibility
 from shipworthy.experiments.arms import arms_of, study_at
 from shipworthy.experiments.left_out import left_out_sentences, read_left_out
+from shipworthy.experiments.simulated import asked_of, simulate_unit
 from shipworthy.experiments.workbench import TIME_LEFT_FILE
 from shipworthy.records import InputError, OwnEstimator, OwnVote, Verdict
 from shipworthy.study import plan as planning
 from shipworthy.study import read_study, run_study
 from shipworthy.study.budget import USED, _Units, by_worth, fit_into
-from shipworthy.study.plan import LOAD, MEASURE, expected_wall_seconds, plan_study
+from shipworthy.study.ledger import Ledger
+from shipworthy.study.plan import LOAD, MEASURE, SIMULATE, expected_wall_seconds, plan_study
+from shipworthy.study.runner import Runner, executed_copy, step_identity
 from shipworthy.study.schema import study_digest
 from shipworthy.study.subset import subset_of
 
@@ -194,11 +200,29 @@ def test_a_study_with_a_budget_answers_and_is_completed_later(tmp_path, write_st
 
 
 def test_a_budget_in_which_nothing_fits_is_refused(tmp_path, write_study):
-    """A second is enough for nothing: one sentence says so, and about what would do."""
+    """A second is enough for nothing: one sentence says so, and about what would do; no folder is left behind."""
+    (tmp_path / "out").mkdir()
     with pytest.raises(InputError, match=r"within_minutes: no part .* about .* minutes? would do"):
         run_study(str(write_study(tmp_path)), outputs=tmp_path / "out", within_minutes=1 / 60)
     with pytest.raises(InputError, match="above 0, not 0"):
         run_study(str(write_study(tmp_path)), outputs=tmp_path / "out", within_minutes=0)
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_a_share_once_said_is_never_taken_back(tmp_path, write_study, monkeypatch):
+    """Where more turns out to be left than was thought, the share that is told stays where it was."""
+    study = read_study(str(write_study(tmp_path)))
+    bench = Workbench(tmp_path / "run")
+    bench.folder.mkdir()
+    now, said = [0.0], []
+    left = iter((90.0, 10.0, 200.0, 30.0))
+    with Ledger(bench.folder / "ledger.sqlite") as ledger:
+        show = lambda share, _left, _doing: said.append(share)  # noqa: E731
+        runner = Runner(plan_study(bench, study), bench, ledger, 1, show, clock=lambda: now[0])
+        monkeypatch.setattr(type(runner.works), "left_s", lambda _self: next(left))
+        for now[0] in (10.0, 40.0, 50.0, 90.0):
+            runner._tick("training")
+    assert said == [0.1, 0.8, 0.8, 0.8]
 
 
 def test_a_damaged_note_of_what_was_left_out_is_refused(tmp_path):
@@ -361,3 +385,42 @@ def test_a_small_table_is_expected_to_take_what_its_own_rows_take(tmp_path):
     plan = plan_study(Workbench(tmp_path), read_study(str(tmp_path / "s.yaml")))
     fits = {u.arm.dataset: plan.seconds[u.name] for step in plan.steps for u in step.units if u.kind == "train"}
     assert 9 * fits["mine"] < fits["adult"]
+
+
+def test_what_is_simulated_without_a_member_that_failed_is_done(tmp_path, write_study, monkeypatch):
+    """A simulation of the members that are left has another identity than the planned one: it is done, and not done again."""
+    study = read_study(str(write_study(tmp_path, candidates="prior, logistic_regression, naive_bayes, decision_tree")))
+    bench = Workbench(tmp_path / "study" / "run", notify=lambda _sentence: None)
+    (bench.folder / "parts").mkdir(parents=True)
+    executed = []
+
+    def execute(bench, ledger, step, *_rest):
+        executed.append(step.notebook)
+        ledger.notebook_started(step.name, step_identity(step))
+        units = step.units
+        if step.notebook == SIMULATE:  # as its notebook does, of those that are there
+            there = [n for n in study.candidates if measured(bench, step.arm, n)]
+            units = (simulate_unit(bench, step.arm, there, asked_of(study, step.arm)),)
+        for unit in units:
+            if unit.candidate != "decision_tree":
+                bench.make(unit, lambda _folder: None)
+        copy = executed_copy(bench.folder, step)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.touch()
+        ledger.notebook_ended(step.name, ok=True, seconds=1.0)
+        return ""
+
+    def measured(bench, arm, name):
+        there = all(bench.done(u) for u in bench.measure_units(arm, [name]))
+        return [SimpleNamespace(quantity="latency_ms", failure="")] if there else []
+
+    monkeypatch.setattr("shipworthy.study.runner._execute", execute)
+    monkeypatch.setattr("shipworthy.experiments.simulated.measurements_of", measured)
+    for _go in range(2):
+        with Ledger(bench.folder / "ledger.sqlite") as ledger:
+            Runner(plan_study(bench, study), bench, ledger, 1, lambda _share, _left, _doing: None).run()
+        with closing(sqlite3.connect(bench.folder / "ledger.sqlite")) as connection:
+            became = dict(connection.execute("select kind || ' ' || candidate, status from units").fetchall())
+        assert became["simulate "] == "done"
+        assert became["train decision_tree"] == "failed"
+    assert executed.count(SIMULATE) == 1

@@ -24,7 +24,7 @@ import psutil
 import pytest
 
 import shipworthy
-from shipworthy import artefacts, datasets, notebooks
+from shipworthy import artefacts, cli, datasets, notebooks
 from shipworthy.records import InputError
 from shipworthy.study import run_study, write_report
 from shipworthy.study.folder import find_or_make, locked
@@ -553,6 +553,15 @@ def test_where_one_member_is_left_there_is_nothing_to_simulate(troubled):
     assert not list((troubled.run.folder / "notebooks").rglob("08_simulate*"))
     with closing(sqlite3.connect(troubled.run.folder / "ledger.sqlite")) as connection:
         assert connection.execute("select status from units where kind = 'simulate'").fetchall() == [("needless",)]
+
+
+def test_the_terminal_gives_each_reason_once(troubled, capsys):
+    """Why a candidate failed stands in one of the closing lines; the line of its notebook refers to it."""
+    cli._tell(troubled)
+    said = capsys.readouterr().err
+    assert said.count("no room for a tree") == 1
+    assert said.count("nobody home") == 1
+    assert re.search(r"failed: .*01_train_single_models\.ipynb.*as said above", said)
 
 
 def test_other_units_go_on(troubled):

@@ -6,6 +6,7 @@ This module does *not* know how anything is done.
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -28,6 +29,28 @@ USAGE_ERROR: Any = typer.BadParameter.__base__
 """What Typer raises for a wrong command, option or argument: of Click, or of Typer's own copy of it, by version."""
 
 Outputs = Annotated[str, typer.Option("--outputs", help="Where run folders are made; by default outputs/.", show_default=False)]
+
+
+def each_reason_once(sentences: Sequence[str], reasons: Sequence[str]) -> list[str]:
+    """The sentences, in which a reason that one before gave is not given again.
+
+    Examples
+    --------
+    >>> each_reason_once(["note: a was not trained: no room.", "failed: notebook 1: train a: no room"], ["no room"])
+    ['note: a was not trained: no room.', 'failed: notebook 1: train a: as said above']
+    """
+    # A notebook tells of an error by its first line; and the longer reason first, for it may hold a shorter one.
+    lines = {line for reason in reasons if (line := next(iter(reason.splitlines()), "").strip())}
+    told: list[str] = []
+    above: set[str] = set()
+    for sentence in sentences:
+        shown = sentence
+        for line in sorted(lines, key=lambda line: (-len(line), line)):
+            if line in above:
+                shown = shown.replace(line, "as said above")
+        above |= {line for line in lines if line in shown}
+        told.append(shown)
+    return told
 
 
 def complain(sentence: object) -> None:
@@ -102,10 +125,9 @@ def _tell(outcome: Outcome) -> None:
         typer.echo(sentence)
     if outcome.left_out:
         typer.echo("Run it again without a time budget, or with another, and it goes on from here.")
-    for sentence in (s for s in assessment.missing if s not in outcome.left_out):
-        typer.echo(f"note: {in_one_line(sentence)}", err=True)
-    for sentence in outcome.failed:
-        typer.echo(f"failed: {in_one_line(sentence)}", err=True)
+    notes = [f"note: {s}" for s in assessment.missing if s not in outcome.left_out]
+    for sentence in each_reason_once([*notes, *(f"failed: {s}" for s in outcome.failed)], outcome.reasons):
+        typer.echo(in_one_line(sentence), err=True)
     typer.echo(f"\nreport: {finished.report}")
 
 

@@ -22,9 +22,10 @@ from shipworthy.datasets.checks import check_rows
 from shipworthy.datasets.own_files import read_own_file
 from shipworthy.datasets.rows import Rows
 from shipworthy.datasets.splits import fixed_split, random_split, time_split
+from shipworthy.datasets.table_size import check_room
 from shipworthy.records import DataFile, Dataset, InputError, Split, Task, digest
 
-__all__ = ["describe", "fingerprint", "load", "names", "size", "summary", "task"]
+__all__ = ["check_room", "describe", "fingerprint", "load", "names", "size", "summary", "task"]
 
 
 @cache

@@ -53,6 +53,8 @@ class Asked:
     prices: Prices = DATED_PRICES
     traffic_queries_s: float = 10.0
     plan: SimulationPlan = ONE_BY_ONE
+    examples: tuple[str, ...] = ()
+    """Of ``latency_ms`` and ``memory_mib``, those whose budget nobody declared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,8 @@ class Simulated:
         What the selection that is charged for costs pays, in a sentence.
     everyone : tuple of str
         All members, among which ``ways`` chose; ``members`` are the best of them where a table of all subsets has no more room.
+    examples : tuple of str
+        Of ``latency_ms`` and ``memory_mib``, those whose budget nobody declared: it stands for an example.
     """
 
     dataset: str
@@ -116,6 +120,7 @@ class Simulated:
     as_built: bool = True
     charge: str = ""
     everyone: tuple[str, ...] = ()
+    examples: tuple[str, ...] = ()
 
 
 def open_simulation(
@@ -200,15 +205,20 @@ def _members(arm: Arm, names: Sequence[str]) -> list[str]:
 
 
 def asked_of(study: Study, arm: Arm) -> Asked:
-    """What a study asks of its simulations: the budget is that of its requirements, or the usual one."""
+    """What a study asks of its simulations: the budget is that of its requirements, or an example."""
     usual = Asked()
     limits = {"latency_ms": usual.latency_budget_ms, "memory_mib": usual.memory_budget_mib}
+    declared: set[str] = set()
     for r in study.requirements:
         single = r.statistic == "p99" and r.scenario == "single_stream"
         if r.quantity in limits and r.at_most is not None and r.judges(arm.dataset) and (single or r.quantity == "memory_mib"):
             limits[r.quantity] = r.at_most
+            declared.add(r.quantity)
     metric = metric_for(task_of(arm), study.metric)
-    return Asked(limits["latency_ms"], limits["memory_mib"], metric, study.prices, study.traffic_queries_s, study.simulation)
+    undeclared = tuple(quantity for quantity in limits if quantity not in declared)
+    return Asked(
+        limits["latency_ms"], limits["memory_mib"], metric, study.prices, study.traffic_queries_s, study.simulation, undeclared
+    )
 
 
 def simulate_unit(bench: Workbench, arm: Arm, names: Sequence[str], asked: Asked) -> Unit:
@@ -285,12 +295,20 @@ def nothing_to_simulate(bench: Workbench, arm: Arm, names: Sequence[str]) -> str
     return f"{arm.title}: there is nothing to simulate: an ensemble takes two members that are trained and measured, and {have}."
 
 
+def simulated_unit(bench: Workbench, study: Study, arm: Arm) -> Unit:
+    """The unit of what a study simulates of an arm, whether or not it is there.
+
+    It is of the candidates that are trained and measured by now, so it is the planned one only where all of them are.
+    """
+    there = [n for n in study.candidates if bench.done(bench.fit_unit(arm, n)) and measurements_of(bench, arm, n)]
+    return simulate_unit(bench, arm, there, asked_of(study, arm))
+
+
 def simulations_in(bench: Workbench, study: Study) -> tuple[tuple[Simulated, ...], tuple[str, ...]]:
     """What was simulated in a study, and what was not, in sentences. Nothing is simulated here."""
     found, missing = [], []
     for arm in simulated_arms(study):
-        there = [n for n in study.candidates if bench.done(bench.fit_unit(arm, n)) and measurements_of(bench, arm, n)]
-        unit = simulate_unit(bench, arm, there, asked_of(study, arm))
+        unit = simulated_unit(bench, study, arm)
         if bench.done(unit):
             found.append(read_simulated(nan_for_null(bench.read(unit, FILE)), str(bench.part(unit) / FILE)))
         else:
@@ -345,6 +363,7 @@ def tell(found: Simulation, arm: Arm, asked: Asked) -> Simulated:
         members=found.table.names,
         latency_budget_ms=asked.latency_budget_ms,
         memory_budget_mib=asked.memory_budget_mib,
+        examples=asked.examples,
         law=found.law(),
         front=_rows(found.frontier()),
         subsets=_subsets(found),
@@ -508,7 +527,9 @@ def _picks(found: Simulation, ways: pd.DataFrame, cascades: Sequence[Mapping[str
     }
     try:
         within = found.within(latency_ms=asked.latency_budget_ms, memory_mib=asked.memory_budget_mib)
-        chosen["sim_budget"] = (f"the best within {asked.latency_budget_ms:g} ms and {asked.memory_budget_mib:g} MiB", within)
+        example = " (for example; not all of it is declared)" if asked.examples else ""
+        budget = f"{asked.latency_budget_ms:g} ms and {asked.memory_budget_mib:g} MiB"
+        chosen["sim_budget"] = (f"the best within {budget}{example}", within)
     except InputError:  # nothing fits the budget: the other picks say what there is
         pass
     picks = [_pick_row(name, why, pick) for name, (why, pick) in chosen.items()]

@@ -67,20 +67,27 @@ def pick_within(
     return min(fits, key=lambda row: (sign * row["oof"], row["latency_ms"])) if fits else None
 
 
-def budget_sentence(found: Mapping[str, Any], *, latency_ms: float, memory_mib: float) -> str:
+def budget_sentence(found: Mapping[str, Any], *, latency_ms: float, memory_mib: float, examples: Sequence[str] = ()) -> str:
     """What to build with a budget, in a sentence.
 
     Parameters
     ----------
     found : mapping
     latency_ms, memory_mib : float
+    examples : sequence of str
+        Of ``latency_ms`` and ``memory_mib``, those that nobody declared.
 
     Returns
     -------
     str
-        It says that all of it is simulated.
+        It says that all of it is simulated, and of what nobody declared that it is an example.
     """
-    budget = f"With a budget of {number(latency_ms)} ms and {number(memory_mib)} MiB"
+    limits = {"latency_ms": f"{number(latency_ms)} ms", "memory_mib": f"{number(memory_mib)} MiB"}
+    declared, shown = (" and ".join(limits[k] for k in limits if (k in examples) == told) for told in (False, True))
+    if declared:
+        budget = f"With a budget of {declared}" + (f" and, for example, {shown}" if shown else "")
+    else:
+        budget = f"For example, with a budget of {shown}"
     row = pick_within(found, latency_ms=latency_ms, memory_mib=memory_mib)
     if row is None:
         fastest, smallest = (min(r[k] for r in found["front"]) for k in ("latency_ms", "memory_mib"))
@@ -145,7 +152,9 @@ def pick_with_sliders(found: Mapping[str, Any], *, latency_ms: float, memory_mib
 
     def move(_: object = None) -> None:
         limits = {"latency_ms": float(sliders[0].value), "memory_mib": float(sliders[1].value)}
-        sentence.value = f"<p><b>{_escaped(budget_sentence(found, **limits))}</b></p>"
+        sentence.value = (
+            f"<p><b>{_escaped(budget_sentence(found, latency_ms=limits['latency_ms'], memory_mib=limits['memory_mib']))}</b></p>"
+        )
         chosen = pick_within(found, **limits)
         # Drawing takes a fifth of a second: only where the pick is another.
         if shown != [name := str(chosen["members"]) if chosen else ""]:
@@ -307,7 +316,7 @@ def simulation_view(simulations: Sequence[Mapping[str, Any]], drawn: dict[str, s
             drawn[file] = figure.svg()
             figures.append({"file": file, "finding": figure.finding})
         budget = {"latency_ms": found["latency_budget_ms"], "memory_mib": found["memory_budget_mib"]}
-        sentences = [budget_sentence(found, **budget), found["law"], reality_sentence(found)]
+        sentences = [budget_sentence(found, **budget, examples=found.get("examples", ())), found["law"], reality_sentence(found)]
         sentences += [found["charge"]] if found.get("charge") else []
         sentences.append(
             f"The front beats {100 * found['hypervolume']:.0f} % of the box between the best and the worst of all subsets."

@@ -118,6 +118,27 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
+def taken_back(folder: Path, outputs: str | Path | None, *, continued: bool) -> Iterator[None]:
+    """Take back a new run folder, and those made on the way to it, where the run is refused before any notebook began.
+
+    Parameters
+    ----------
+    folder : Path
+        As :func:`find_or_make` gave it, and locked.
+    outputs : path or None
+    continued : bool
+        The folder was there before, so it stays.
+    """
+    try:
+        yield
+    except InputError:
+        if not continued and not (folder / "notebooks").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            _remove_empty(folder.parent, Path(outputs) if outputs else outputs_folder())
+        raise
+
+
+@contextmanager
 def writable(folder: Path) -> Iterator[None]:
     """Say in a sentence where a run folder can no longer be written: the disk is full, or was taken away.
 

@@ -33,6 +33,7 @@ from shipworthy.experiments.workbench import (
     write_atomically,
     write_json,
 )
+from shipworthy.measurement.confinement import free_mib
 from shipworthy.records import InputError, Study
 from shipworthy.study.folder import (
     CARDS_FILE,
@@ -43,6 +44,7 @@ from shipworthy.study.folder import (
     link_or_copy,
     locked,
     point_latest,
+    taken_back,
     writable,
 )
 from shipworthy.study.ledger import Ledger
@@ -60,6 +62,8 @@ class Outcome:
     run: Run
     failed: tuple[str, ...]
     left_out: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
+    """Why units failed, as it is told in what failed and in what is missing."""
 
 
 def commit_of_sources() -> str:
@@ -122,6 +126,8 @@ def _check_rows(study: Study, where: str) -> list[dict[str, Any]]:
         plan = arm.training
         rows = {"max_train_rows": plan.max_train_rows, "max_test_rows": plan.max_test_rows, "folds": plan.folds}
         try:
+            if arm.source and arm.dataset not in cards:
+                datasets.check_room(Path(arm.source.file), max_rows=arm.source.max_rows, free_mib=free_mib())
             dataset = datasets.load(arm.rows, seed=arm.seed, **rows)
         except InputError as error:
             raise InputError(f"{where}: on {arm.title}: {error}") from None
@@ -269,8 +275,8 @@ def run_study(
     chosen = min(chosen, len(arms_of(question)))
     now = datetime.now(UTC)
     cards = _check_rows(question, study)
-    folder, _ = find_or_make(question, outputs, fresh=fresh, now=now)
-    with locked(folder), writable(folder):
+    folder, continued = find_or_make(question, outputs, fresh=fresh, now=now)
+    with locked(folder), taken_back(folder, outputs, continued=continued), writable(folder):
         write_atomically(folder / STUDY_FILE, as_yaml(question))
         write_atomically(folder / CARDS_FILE, as_json(cards))
         (folder / PARTS).mkdir(exist_ok=True)
@@ -307,4 +313,5 @@ def run_study(
             save_hearings(folder, hear_stakeholders(bench, run.assessment()))
         write_report(run)
         point_latest(folder)
-    return Outcome(run, tuple(failed), read_left_out(folder).sentences)
+    reasons = tuple(str(failure["error"]) for failure in bench.failures())
+    return Outcome(run, tuple(failed), read_left_out(folder).sentences, reasons)

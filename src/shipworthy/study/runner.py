@@ -12,13 +12,13 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Container, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from shipworthy import notebooks
 from shipworthy.experiments.arms import members_in
 from shipworthy.experiments.left_out import minutes_in_words
-from shipworthy.experiments.simulated import nothing_to_simulate
+from shipworthy.experiments.simulated import nothing_to_simulate, simulated_unit
 from shipworthy.experiments.workbench import PARTS, TIME_LEFT_FILE, Unit, Workbench, package_digest, write_json
 from shipworthy.measurement.confinement import MEMORY_VARIABLE
 from shipworthy.records import InputError, Limits, digest
@@ -152,7 +152,7 @@ class Runner:
     workers : int
         How many notebooks may train side by side. Measuring is always alone.
     show : callable
-        Told the share that is done (0 to 1), the seconds that are left, and what is being done.
+        Told the share that is done (0 to 1, and never less than before), the seconds that are left, and what is being done.
     ends : float
         When all must be done, by the clock: what does not fit is left out. Infinity for no time budget.
     note_left_out : callable
@@ -188,6 +188,7 @@ class Runner:
         self._fitting = threading.Lock()
         self._began = clock()
         self._kept_at = -1.0
+        self._share = 0.0
         self._enter_plan()
         self._fit()
         if not any(step.units for step in self.plan.steps):
@@ -310,7 +311,7 @@ class Runner:
         ledger.plan((u.name, u.kind, u.arm.key, u.candidate, u.round_index, step.name) for step in plan.steps for u in step.units)
         for name, seconds in self.works.look():
             ledger.unit(name, "done", seconds)
-        done = {s.name for s in plan.steps if step_done(self.bench, ledger, s)}
+        done = {s.name for s in plan.steps if step_done(self.bench, ledger, self._of_what_is_there(s))}
         # A step without an arm looks at all the others, so it is done only where each of them is.
         self.works.executed = done if len(done) == len(plan.steps) else {s.name for s in plan.steps if s.name in done and s.arm}
 
@@ -326,6 +327,7 @@ class Runner:
                 self._needless |= {u.name for u in step.units}
                 self.works.executed.add(step.name)
                 continue
+            step = self._of_what_is_there(step)
             # A step without an arm looks at all the others, so it may be skipped only where each of them was.
             looks_at_news = step.arm is None and bool(self._executing)
             if looks_at_news or not step_done(self.bench, self.ledger, step):
@@ -335,7 +337,17 @@ class Runner:
                     errors.append(error)
                     self._errored.add(step.name)
             self.works.executed.add(step.name)
+            for unit, made in zip(planned.units, step.units, strict=True) if step.notebook == SIMULATE else ():
+                if made.name != unit.name and self.bench.done(made):
+                    self.works.done[unit.name] = float(self.bench.read(made, "unit.json")["seconds"])
+                    self.ledger.unit(unit.name, "done", self.works.done[unit.name])
         return errors
+
+    def _of_what_is_there(self, step: Step) -> Step:
+        """The step; one that simulates, with the unit that it makes of the candidates that are there: some may have failed."""
+        if step.notebook != SIMULATE or step.arm is None:
+            return step
+        return replace(step, units=(simulated_unit(self.bench, self.plan.study, step.arm),))
 
     def _tell_time(self, step: Step) -> None:
         """Write for a notebook that times things by when it must have ended: it begins no unit that would not."""
@@ -391,10 +403,11 @@ class Runner:
             self.ledger.unit(name, "done", seconds)
         left = self.left_s
         elapsed = self.clock() - self._began
-        share = elapsed / (elapsed + left) if elapsed + left > 0 else 1.0
-        self.show(share, left, doing)
+        # What has been said is not taken back: where more turns out to be left, the share waits until it is true again.
+        self._share = max(self._share, elapsed / (elapsed + left) if elapsed + left > 0 else 1.0)
+        self.show(self._share, left, doing)
         if elapsed - self._kept_at >= 1:
-            self.ledger.progress(elapsed, share, left)
+            self.ledger.progress(elapsed, self._share, left)
             self._kept_at = elapsed
 
 
