@@ -71,6 +71,15 @@ def test_a_gain_of_exactly_the_smallest_useful_one_ships():
     assert found.answer == "ship"
 
 
+def test_a_vote_of_one_member_is_said_to_score_as_that_member_does():
+    """Where no resample tells them apart, no interval is recited: it gains nothing, and what it costs is said."""
+    boost = evidence("boost", "tree_ensemble", 0.90, spread=0.002, seed=1)
+    found = verdict(LOGISTIC, boost, evidence("vote", "ensemble", 0.90, spread=0.002, seed=1))
+    assert found.answer == "do not ship"
+    copy = "It gains nothing: on every resample of the test rows it scores exactly as boost, the best tree ensemble, at about 1.0"
+    assert copy in found.reason
+
+
 def test_a_gain_over_one_baseline_only_does_not_ship():
     """It has to beat the best tree ensemble too."""
     found = verdict(LOGISTIC, BOOST, evidence("vote", "ensemble", 0.901, spread=0.001))

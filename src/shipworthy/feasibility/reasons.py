@@ -22,11 +22,15 @@ def gain_sentence(c: Comparison, margin: float) -> str:
     baseline = f"{c.baseline}, the {c.baseline_role}{' model' if c.baseline_role == 'best single' else ''}"
     if math.isnan(gain.low):
         return f"Its gain in {metric} over {baseline} has no interval ({gain.how})."
+    costs = [words for words in (times(c.latency_ratio, "p99 latency"), times(c.memory_ratio, "memory")) if words]
+    at = f", at {' and '.join(costs)}" if costs else ""
+    if gain.value == gain.low == gain.high == 0:
+        # An ensemble that chose one member is that member: no interval is needed to say so.
+        return f"It gains nothing: on every resample of the test rows it scores exactly as {baseline}{at}."
     side = "at or above" if gain.low >= margin else "below" if gain.high < margin else "around"
     text = f"It gains {gain.value:.4f} {metric} over" if gain.value >= 0 else f"It loses {-gain.value:.4f} {metric} to"
     text += f" {baseline} ({gain.low:+.4f} to {gain.high:+.4f}, {side} the smallest useful {margin:g})"
-    costs = [words for words in (times(c.latency_ratio, "p99 latency"), times(c.memory_ratio, "memory")) if words]
-    return text + (f", at {' and '.join(costs)}" if costs else "") + "."
+    return f"{text}{at}."
 
 
 def rival_sentence(candidate: str, kind: Kind, its: float, score: float, metric: str) -> str:
