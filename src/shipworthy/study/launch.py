@@ -73,7 +73,9 @@ def commit_of_sources() -> str:
     if git is None or not (root / ".git").exists():
         return ""
     asked = (["rev-parse", "HEAD"], ["status", "--porcelain", "--", "src", "notebooks"])
-    answers = [subprocess.run([git, "-C", str(root), *a], capture_output=True, text=True, check=False, timeout=30) for a in asked]
+    # Git would else write what it learnt into its index; where it cannot, on a full disk, its lock stays behind in the checkout.
+    ask = [git, "--no-optional-locks", "-C", str(root)]
+    answers = [subprocess.run([*ask, *a], capture_output=True, text=True, check=False, timeout=30) for a in asked]
     if any(a.returncode for a in answers):
         return ""
     return answers[0].stdout.strip() + ("+changes" if answers[1].stdout.strip() else "")
@@ -276,7 +278,8 @@ def run_study(
     now = datetime.now(UTC)
     cards = _check_rows(question, study)
     folder, continued = find_or_make(question, outputs, fresh=fresh, now=now)
-    with locked(folder), taken_back(folder, outputs, continued=continued), writable(folder):
+    # A disk that is full is no refusal: what was written there stays, and the run goes on from it.
+    with locked(folder), writable(folder), taken_back(folder, outputs, continued=continued):
         write_atomically(folder / STUDY_FILE, as_yaml(question))
         write_atomically(folder / CARDS_FILE, as_json(cards))
         (folder / PARTS).mkdir(exist_ok=True)
