@@ -12,7 +12,7 @@ import yaml
 from shipworthy import experiments, reporting, simulation
 from shipworthy.experiments.simulate import Built, Simulation
 from shipworthy.experiments.simulated import Asked, read_simulated, tell
-from shipworthy.records import Conditions, InputError, Measurement
+from shipworthy.records import Conditions, InputError, Measurement, Predictions
 from shipworthy.reporting.picks import pick_within, simulation_frame, simulation_view
 
 HERE = Conditions("m", "v", 1, "single_stream", 1, 0, 50, "off", "lean", "0", 0.0)
@@ -115,7 +115,7 @@ def test_each_pick_prints_the_line_that_builds_it(found):
             assert entry["cascade"] == pick["members"]
             assert entry["confidence"] == pick["confidence"]
             limits = [entry["threshold"]] if "threshold" in entry else []
-            assert limits == pytest.approx(pick["thresholds"], rel=1e-5)
+            assert limits == pick["thresholds"]
         else:
             assert list(entry["weights"]) == pick["members"]
             assert sum(entry["weights"].values()) == pytest.approx(1, abs=1e-3)
@@ -188,6 +188,45 @@ def test_a_cascade_that_a_member_alone_beats_is_not_picked(members_that_vote):
                 picked.add(pick["name"])
                 assert pick["oof"] > best or (pick["oof"] == pytest.approx(best) and pick["mean_ms"] < fastest)
     assert picked == {"sim_cascade", "sim_agreement"}
+
+
+def test_a_threshold_is_written_so_that_it_lets_through_who_reached_it():
+    """Six neighbours of ten are sure by 0.6 - 0.4, a little below 0.2: the line that builds the cascade answers them at once."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 400)
+    # Of five rows in ten the neighbours are divided; all others they know, most of them by six to four.
+    share = rng.choice([0.5, 0.6, 0.9], 400, p=[0.5, 0.4, 0.1])
+    near = np.where(y == 1, share, 1 - share)
+    knows = np.where(rng.random(400) < 0.97, y, 1 - y) * 0.8 + 0.1
+    rows = np.arange(400)
+    said = {}
+    for name, p in (("m0", near), ("m3", knows)):
+        stated = np.stack([1 - p, p], axis=1)
+        said[name] = Predictions(rows[:200], y[:200], stated[:200], rows[200:], y[200:], stated[200:])
+    whole, metric = simulated_of(said, "binary")
+    told = tell(whole, experiments.make_arm("adult"), Asked(metric=metric))
+    (pick,) = (p for p in told.picks if p["name"] == "sim_cascade")
+    (entry,) = yaml.safe_load(pick["line"])
+    margin = np.abs(said["m0"].oof[:, 1] - said["m0"].oof[:, 0])
+    assert 0.1 < entry["threshold"] < 0.2
+    assert pick["early"] == (margin >= entry["threshold"]).mean() == (share[:200] > 0.5).mean()
+    assert pick["oof"] >= (said["m3"].oof.argmax(axis=1) == y[:200]).mean()
+
+
+def test_the_weights_in_a_line_are_those_that_were_scored(members_that_vote):
+    """In dollars the fourth digit of a weight is seen: what is predicted is the vote with the weights that the line holds."""
+    said = members_that_vote(4, 200, 1, seed=2)
+    dollars = {
+        m: replace(p, oof_y=1e4 * p.oof_y, oof=1e4 * p.oof, test_y=1e4 * p.test_y, test=1e4 * p.test) for m, p in said.items()
+    }
+    whole, metric = simulated_of(dollars, "regression")
+    told = tell(whole, experiments.make_arm("diamonds"), Asked(metric=metric))
+    (pick,) = (p for p in told.picks if p["name"] == "sim_weighted")
+    weights = yaml.safe_load(pick["line"])[0]["weights"]
+    first = next(iter(dollars.values()))
+    mean = np.average([dollars[m].test[:, 0] for m in weights], axis=0, weights=list(weights.values()))
+    assert len(weights) > 1
+    assert pick["test"] == pytest.approx(float(np.sqrt(np.mean((mean - first.test_y) ** 2))), rel=1e-12)
 
 
 def test_what_costs_are_charged_has_the_scale_of_the_metric(members_that_vote):
