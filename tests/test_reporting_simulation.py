@@ -132,7 +132,9 @@ def test_what_was_built_stands_beside_what_was_predicted(found):
     assert both["p50_predicted"] == pytest.approx(3 * half)
     assert both["p50_measured"] == pytest.approx(3.3 * half)
     assert both["memory_predicted"] == pytest.approx(110)
-    assert "predicted from the others alone" in reporting.reality_sentence(found)
+    assert "each predicted by the plain sum of its members, as too few others" in reporting.reality_sentence(found)
+    learnt = [{**row, "law": 2} for row in (both, three)]
+    assert "each predicted from the others alone." in reporting.reality_sentence({**found, "reality": learnt})
     assert "Of 2 built for real, the score was the same, the median latency was off by" in reporting.reality_sentence(found)
     far = tuple({**row, "metric_predicted": row["metric_measured"] + 0.02} for row in (both, three))
     assert "the score was off by at most 0.02, the median" in reporting.reality_sentence({**found, "reality": far})

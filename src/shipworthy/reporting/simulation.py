@@ -330,9 +330,7 @@ def price_of_greed(found: Mapping[str, Any]) -> ReportFigure:
             ax.plot([row["gap_test"]], [y], marker="D", markersize=10, color=ORANGE, linestyle="none", zorder=3,
                     label="on test rows" if y == 0 else None)  # fmt: skip
         ax.axvline(0, color=INK, linewidth=1.5)
-        names = [
-            f"{row['way']}\n{len(row['members'].split(' + '))} members, {number(row['latency_ms'])} ms" for row in reversed(ways)
-        ]
+        names = [f"{row['way']}\n{_how_many(row['members'])}, {number(row['latency_ms'])} ms" for row in reversed(ways)]
         ax.set_yticks(range(len(ways)), names, fontsize=12)
         ax.set_ylim(-0.6, len(ways) - 0.4)
         gaps = [row[k] for row in ways for k in ("gap_oof", "gap_test")]
@@ -347,6 +345,11 @@ def price_of_greed(found: Mapping[str, Any]) -> ReportFigure:
         f"{r['way']}: {r['gap_oof']:+.5f} out of fold, {r['gap_test']:+.5f} on test rows, {r['members']}" for r in ways
     )
     return ReportFigure(figure, finding, f"{said}. {found.get('charge', '')}".strip())
+
+
+def _how_many(members: str) -> str:
+    count = len(members.split(" + "))
+    return "1 member" if count == 1 else f"{count} members"
 
 
 def _few() -> Any:
