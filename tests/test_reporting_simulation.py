@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, replace
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -293,3 +294,15 @@ def test_the_ways_are_where_a_name_would_cover_them(found):
     for line in ways:
         middle = line.get_transform().transform(line.get_xydata())[0]
         assert not any(box.contains(*middle) for box in boxes)
+
+
+def test_no_way_hides_another_and_none_is_cut_off(found):
+    """Ways that chose almost the same, as weights do, stand above each other: no mark covers another, all are on the axis."""
+    ways = [{**row, "latency_ms": 3.0, "test": found["ways"][0]["test"] + 1e-5 * i} for i, row in enumerate(found["ways"])]
+    figure = reporting.ensemble_frontier({**found, "ways": ways}).figure
+    ax = figure.axes[0]
+    at = [m.get_transform().transform(m.get_xydata())[0] for m in ax.lines if m.get_zorder() == 7]
+    point = figure.dpi / 72
+    assert min(math.dist(p, q) for p, q in combinations(at, 2)) > 10 * point
+    box = ax.get_window_extent()
+    assert all(box.y0 < y < box.y1 - 4 * point for _, y in at)
