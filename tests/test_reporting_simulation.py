@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, replace
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ import yaml
 from shipworthy import experiments, reporting, simulation
 from shipworthy.experiments.simulate import Built, Simulation
 from shipworthy.experiments.simulated import Asked, read_simulated, tell
-from shipworthy.records import Conditions, InputError, Measurement
+from shipworthy.records import Conditions, InputError, Measurement, Predictions
 from shipworthy.reporting.picks import pick_within, simulation_frame, simulation_view
 
 HERE = Conditions("m", "v", 1, "single_stream", 1, 0, 50, "off", "lean", "0", 0.0)
@@ -122,7 +123,7 @@ def test_each_pick_prints_the_line_that_builds_it(found):
             assert entry["cascade"] == pick["members"]
             assert entry["confidence"] == pick["confidence"]
             limits = [entry["threshold"]] if "threshold" in entry else []
-            assert limits == pytest.approx(pick["thresholds"], rel=1e-5)
+            assert limits == pick["thresholds"]
         else:
             assert list(entry["weights"]) == pick["members"]
             assert sum(entry["weights"].values()) == pytest.approx(1, abs=1e-3)
@@ -139,7 +140,9 @@ def test_what_was_built_stands_beside_what_was_predicted(found):
     assert both["p50_predicted"] == pytest.approx(3 * half)
     assert both["p50_measured"] == pytest.approx(3.3 * half)
     assert both["memory_predicted"] == pytest.approx(110)
-    assert "predicted from the others alone" in reporting.reality_sentence(found)
+    assert "each predicted by the plain sum of its members, as too few others" in reporting.reality_sentence(found)
+    learnt = [{**row, "law": 2} for row in (both, three)]
+    assert "each predicted from the others alone." in reporting.reality_sentence({**found, "reality": learnt})
     assert "Of 2 built for real, the score was the same, the median latency was off by" in reporting.reality_sentence(found)
     far = tuple({**row, "metric_predicted": row["metric_measured"] + 0.02} for row in (both, three))
     assert "the score was off by at most 0.02, the median" in reporting.reality_sentence({**found, "reality": far})
@@ -195,6 +198,45 @@ def test_a_cascade_that_a_member_alone_beats_is_not_picked(members_that_vote):
                 picked.add(pick["name"])
                 assert pick["oof"] > best or (pick["oof"] == pytest.approx(best) and pick["mean_ms"] < fastest)
     assert picked == {"sim_cascade", "sim_agreement"}
+
+
+def test_a_threshold_is_written_so_that_it_lets_through_who_reached_it():
+    """Six neighbours of ten are sure by 0.6 - 0.4, a little below 0.2: the line that builds the cascade answers them at once."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 400)
+    # Of five rows in ten the neighbours are divided; all others they know, most of them by six to four.
+    share = rng.choice([0.5, 0.6, 0.9], 400, p=[0.5, 0.4, 0.1])
+    near = np.where(y == 1, share, 1 - share)
+    knows = np.where(rng.random(400) < 0.97, y, 1 - y) * 0.8 + 0.1
+    rows = np.arange(400)
+    said = {}
+    for name, p in (("m0", near), ("m3", knows)):
+        stated = np.stack([1 - p, p], axis=1)
+        said[name] = Predictions(rows[:200], y[:200], stated[:200], rows[200:], y[200:], stated[200:])
+    whole, metric = simulated_of(said, "binary")
+    told = tell(whole, experiments.make_arm("adult"), Asked(metric=metric))
+    (pick,) = (p for p in told.picks if p["name"] == "sim_cascade")
+    (entry,) = yaml.safe_load(pick["line"])
+    margin = np.abs(said["m0"].oof[:, 1] - said["m0"].oof[:, 0])
+    assert 0.1 < entry["threshold"] < 0.2
+    assert pick["early"] == (margin >= entry["threshold"]).mean() == (share[:200] > 0.5).mean()
+    assert pick["oof"] >= (said["m3"].oof.argmax(axis=1) == y[:200]).mean()
+
+
+def test_the_weights_in_a_line_are_those_that_were_scored(members_that_vote):
+    """In dollars the fourth digit of a weight is seen: what is predicted is the vote with the weights that the line holds."""
+    said = members_that_vote(4, 200, 1, seed=2)
+    dollars = {
+        m: replace(p, oof_y=1e4 * p.oof_y, oof=1e4 * p.oof, test_y=1e4 * p.test_y, test=1e4 * p.test) for m, p in said.items()
+    }
+    whole, metric = simulated_of(dollars, "regression")
+    told = tell(whole, experiments.make_arm("diamonds"), Asked(metric=metric))
+    (pick,) = (p for p in told.picks if p["name"] == "sim_weighted")
+    weights = yaml.safe_load(pick["line"])[0]["weights"]
+    first = next(iter(dollars.values()))
+    mean = np.average([dollars[m].test[:, 0] for m in weights], axis=0, weights=list(weights.values()))
+    assert len(weights) > 1
+    assert pick["test"] == pytest.approx(float(np.sqrt(np.mean((mean - first.test_y) ** 2))), rel=1e-12)
 
 
 def test_what_costs_are_charged_has_the_scale_of_the_metric(members_that_vote):
@@ -259,3 +301,15 @@ def test_the_ways_are_where_a_name_would_cover_them(found):
     for line in ways:
         middle = line.get_transform().transform(line.get_xydata())[0]
         assert not any(box.contains(*middle) for box in boxes)
+
+
+def test_no_way_hides_another_and_none_is_cut_off(found):
+    """Ways that chose almost the same, as weights do, stand above each other: no mark covers another, all are on the axis."""
+    ways = [{**row, "latency_ms": 3.0, "test": found["ways"][0]["test"] + 1e-5 * i} for i, row in enumerate(found["ways"])]
+    figure = reporting.ensemble_frontier({**found, "ways": ways}).figure
+    ax = figure.axes[0]
+    at = [m.get_transform().transform(m.get_xydata())[0] for m in ax.lines if m.get_zorder() == 7]
+    point = figure.dpi / 72
+    assert min(math.dist(p, q) for p, q in combinations(at, 2)) > 10 * point
+    box = ax.get_window_extent()
+    assert all(box.y0 < y < box.y1 - 4 * point for _, y in at)

@@ -128,6 +128,26 @@ def test_convex_weights_are_a_minimum(members_that_vote, metric, n_classes):
     assert best.oof[metric] <= min(losses) + 1e-6
 
 
+@pytest.mark.parametrize("unit", [1e-6, 1.0, 1e3, 1e6])
+def test_convex_weights_do_not_depend_on_the_unit_of_the_target(unit):
+    """Prices in dollars, in cents or in millions: the same weights, no worse than any uniform vote, as its own words prove."""
+    rng = np.random.default_rng(3)
+    y = rng.lognormal(size=300)
+    rows = np.arange(300)
+    said = {}
+    for i, noise in enumerate((0.2, 0.3, 0.5, 0.9)):
+        p = unit * (y + rng.normal(scale=noise, size=300))[:, None]
+        said[f"m{i}"] = Predictions(rows, unit * y, p, rows, unit * y, p)
+    votes = simulation.line_up(said, "regression")
+    chosen = simulation.convex_weights(votes, "rmse")
+    # The precision of the members, were their errors not correlated by chance.
+    expected = np.array([0.2, 0.3, 0.5, 0.9]) ** -2.0
+    assert chosen.weights == pytest.approx(expected / expected.sum(), abs=0.05)
+    assert chosen.oof["rmse"] <= simulation.every_subset(votes).oof["rmse"][1:].min()
+    distance = float(chosen.how.split("at most ")[1].split()[0])
+    assert distance < 1e-4 * chosen.oof["rmse"]
+
+
 def test_convex_weights_find_planted_weights():
     """Of a target that is 0.7 of one prediction and 0.3 of another, the weights come back, and the third member goes."""
     rng = np.random.default_rng(0)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass
+from decimal import ROUND_FLOOR, Context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -21,7 +22,7 @@ from shipworthy.experiments.latency_and_memory import measure_latency_and_memory
 from shipworthy.experiments.money import DATED_PRICES
 from shipworthy.experiments.simulate import Simulation, simulate_ensembles
 from shipworthy.experiments.workbench import Unit, Workbench, nan_for_null, write_json
-from shipworthy.records import ConfidenceName, InputError, Prices, SimulationPlan, Study, Task
+from shipworthy.records import ConfidenceName, Floats, InputError, Prices, SimulationPlan, Study, Task
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -535,13 +536,20 @@ def _picks(found: Simulation, ways: pd.DataFrame, cascades: Sequence[Mapping[str
     picks = [_pick_row(name, why, pick) for name, (why, pick) in chosen.items()]
     weighted = ways[ways["way"] == "greedy, weighted"].to_dict("records")[0]
     members = weighted["members"].split(" + ")
+    # As many digits as anybody writes into a study; what is predicted is what those do.
+    weights = [round(w, 4) for w in weighted["weights"]]
+    shares = np.zeros(found.library.n_members)
+    shares[found.library.positions(tuple(members))] = np.array(weights) / sum(weights)
+    oof, test = (scored[found.metric] for scored in simulation.scores(found.library, shares))
     picks.append(
         {
             "name": "sim_weighted",
             "why": "the greedy choice with weights",
             "members": members,
-            "weights": [round(w, 4) for w in weighted["weights"]],
-            **{k: float(weighted[k]) for k in ("oof", "test", "latency_ms", "memory_mib")},
+            "weights": weights,
+            "oof": oof,
+            "test": test,
+            **{k: float(weighted[k]) for k in ("latency_ms", "memory_mib")},
         }
     )
     picks += map(dict, cascades)
@@ -562,15 +570,28 @@ def _cheap_cascade(found: Simulation, curves: Mapping[tuple[str, tuple[str, ...]
         # A cascade that hardly ever or nearly always asks the second is no cascade.
         good = np.flatnonzero(_beats(c, alone) & (c.early > LEAST_SHARE) & (c.early < 1 - LEAST_SHARE))
         if len(good):
-            place = good[c.mean_ms[good].argmin()]
-            # As many digits as anybody writes into a study; what is predicted is what those do.
-            option = float(c.mean_ms[place]), how, members, float(f"{c.thresholds[place]:.6g}")
+            place = int(good[c.mean_ms[good].argmin()])
+            option = float(c.mean_ms[place]), how, members, _written(c.thresholds, place)
             best = option if best is None or option < best else best
     if best is None:
         return None
     _, how, members, threshold = best
     why = "the fastest pair that is as accurate out of fold as the most accurate member"
     return _cascade_pick(found, "sim_cascade", why, members, [threshold], cast("ConfidenceName", how))
+
+
+def _written(thresholds: Floats, place: int) -> float:
+    """A threshold in as few digits, six at least, as are answered early by it the same out-of-fold rows.
+
+    It is rounded down: were it above the confidence that it stands for, all rows of that confidence would be passed on.
+    """
+    exact = float(thresholds[place])
+    below = float(thresholds[place + 1]) if place + 1 < len(thresholds) else -np.inf
+    for digits in range(6, 18):
+        short = float(Context(prec=digits, rounding=ROUND_FLOOR).create_decimal_from_float(exact))
+        if short > below:
+            return short
+    return exact
 
 
 def _agreed_cascade(found: Simulation, agreed: Mapping[tuple[str, str, str], TripleCascade]) -> dict[str, Any] | None:
@@ -636,7 +657,7 @@ def pick_line(pick: Mapping[str, Any]) -> str:
     '- {name: sure, cascade: [knn, ridge, xgboost], confidence: agreement}'
     """
     if pick.get("confidence"):
-        limits = [f"{t:g}" for t in pick["thresholds"]]
+        limits = [str(t) for t in pick["thresholds"]]
         limit = f"threshold: {limits[0]}, " if len(limits) == 1 else f"thresholds: [{', '.join(limits)}], " if limits else ""
         asked = ", ".join(pick["members"])
         return f"- {{name: {pick['name']}, cascade: [{asked}], {limit}confidence: {pick['confidence']}}}"

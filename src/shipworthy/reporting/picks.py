@@ -258,9 +258,11 @@ def reality_sentence(found: Mapping[str, Any]) -> str:
     furthest = f"off by at most {max(gaps):.1g}" if gaps and max(gaps) > ROUNDING else "the same"
     score_words = f"the score was {furthest}, the" if gaps else "the"
     middle = {k: percent(float(np.median(v))) for k, v in off.items()}
+    summed = any(not r["law"] and not r.get("confidence") for r in rows)
+    how = "by the plain sum of its members, as too few others were built to learn from" if summed else "from the others alone"
     return (
         f"Of {len(rows)} built for real, {score_words} median latency was off by {middle['p50']}, p99 by {middle['p99']} and the"
-        f" memory by {middle['memory']} (medians), each predicted from the others alone."
+        f" memory by {middle['memory']} (medians), each predicted {how}."
         + ("" if found.get("as_built", True) else f" {AS_BUILT}")
     )
 

@@ -220,18 +220,29 @@ def _cloud(figure: Figure, ax: Axes, found: Mapping[str, Any]) -> float:
 
 
 def _way_points(ax: Axes, found: Mapping[str, Any]) -> list[Dot]:
-    """What each way chose, those that chose the same above each other; returns where they stand."""
+    """What each way chose, those that chose nearly the same above each other; returns where they stand."""
     from matplotlib.transforms import ScaledTranslation
 
     figure = ax.get_figure(root=True)
     assert figure is not None
-    taken: dict[tuple[str, str], int] = {}
+    scale = figure.dpi / 72
+    stacked: list[tuple[Mapping[str, Any], float]] = []
+    taken: list[tuple[float, float]] = []
+    for way in sorted(found["ways"], key=lambda way: -_better_by(found, 0.0, way["test"])):
+        x, y = ax.transData.transform((way["latency_ms"], way["test"]))
+        above = 14.0
+        while any(math.hypot(x - a, y + above * scale - b) < 10.5 * scale for a, b in taken):
+            above += 1
+        taken.append((x, y + above * scale))
+        stacked.append((way, above))
+    low, high = ax.get_ylim()
+    tall = ax.bbox.height
+    # The highest must not be cut off: what a point lies above the bottom shrinks, what its mark lies above it does not.
+    room = [(way["test"] - low) / (high - low) * tall / (tall - (above + 9) * scale) for way, above in stacked]
+    ax.set_ylim(low, low + max(1.0, *room) * (high - low))
     stacks: list[Dot] = []
-    for way in found["ways"]:
-        place = f"{way['latency_ms']:.6g}", f"{way['test']:.4f}"
-        height = taken.get(place, 0)
-        taken[place] = height + 1
-        moved = ax.transData + ScaledTranslation(0, (14 + 11 * height) / 72, figure.dpi_scale_trans)
+    for way, above in stacked:
+        moved = ax.transData + ScaledTranslation(0, above / 72, figure.dpi_scale_trans)
         ax.plot([way["latency_ms"]], [way["test"]], marker=OF_WAYS.get(way["way"], "+"), markersize=8, color="white",
                 markeredgecolor=INK, markeredgewidth=1.3, transform=moved, zorder=7)  # fmt: skip
         middle = ax.transData.inverted().transform(moved.transform((way["latency_ms"], way["test"])))
@@ -330,9 +341,7 @@ def price_of_greed(found: Mapping[str, Any]) -> ReportFigure:
             ax.plot([row["gap_test"]], [y], marker="D", markersize=10, color=ORANGE, linestyle="none", zorder=3,
                     label="on test rows" if y == 0 else None)  # fmt: skip
         ax.axvline(0, color=INK, linewidth=1.5)
-        names = [
-            f"{row['way']}\n{len(row['members'].split(' + '))} members, {number(row['latency_ms'])} ms" for row in reversed(ways)
-        ]
+        names = [f"{row['way']}\n{_how_many(row['members'])}, {number(row['latency_ms'])} ms" for row in reversed(ways)]
         ax.set_yticks(range(len(ways)), names, fontsize=12)
         ax.set_ylim(-0.6, len(ways) - 0.4)
         gaps = [row[k] for row in ways for k in ("gap_oof", "gap_test")]
@@ -347,6 +356,11 @@ def price_of_greed(found: Mapping[str, Any]) -> ReportFigure:
         f"{r['way']}: {r['gap_oof']:+.5f} out of fold, {r['gap_test']:+.5f} on test rows, {r['members']}" for r in ways
     )
     return ReportFigure(figure, finding, f"{said}. {found.get('charge', '')}".strip())
+
+
+def _how_many(members: str) -> str:
+    count = len(members.split(" + "))
+    return "1 member" if count == 1 else f"{count} members"
 
 
 def _few() -> Any:

@@ -191,14 +191,20 @@ class CostModel:
         """
         if not self.n_composites:
             return "Costs of ensembles are a law that no measured ensemble has tested: their error is not known."
-        low, high = 100 * (self.latency_low - 1), 100 * (self.latency_high - 1)
         memory = ""
         if math.isfinite(self.memory_low):
-            memory = f", and their memory {100 * (self.memory_low - 1):+.0f} % to {100 * (self.memory_high - 1):+.0f} %"
+            memory = f", and their memory {_off(self.memory_low)} to {_off(self.memory_high)}"
+        # One more, as likely as any to be the furthest at either end.
+        outside = 100 * min(1.0, 2 / (self.n_composites + 1))
         return (
             f"Latencies of ensembles are predicted by a law calibrated on {self.n_composites} that were measured; "
-            f"left out of it in turn, they were {low:+.0f} % to {high:+.0f} % off what it said{memory}."
+            f"left out of it in turn, they were {_off(self.latency_low)} to {_off(self.latency_high)} off what it said{memory}. "
+            f"Of other ensembles like those, about {outside:.0f} % would be further off."
         )
+
+
+def _off(ratio: float) -> str:
+    return f"{round(100 * (ratio - 1)):+d} %"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

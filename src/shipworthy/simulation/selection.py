@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 MOST_MEMBERS = 200
 SMALLEST_WEIGHT = 1e-4
 """A smaller weight costs a whole member and moves no answer."""
-_Convex = tuple[Callable[[Floats], float], Callable[[Floats], Floats]]
+_Convex = tuple[Callable[[Floats], float], Callable[[Floats], Floats], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,7 +327,7 @@ def convex_weights(votes: Votes, metric: str, *, priced: PricedCosts | None = No
     if votes.n_members > MOST_MEMBERS:
         raise InputError(f"weights are optimised for at most {MOST_MEMBERS} members, not {votes.n_members}: leave the worst out")
     n = votes.n_members
-    loss, slope = _likelihood(votes) if metric == "log_loss" else _squares(votes)
+    loss, slope, unit = _likelihood(votes) if metric == "log_loss" else _squares(votes)
     simplex = {"type": "eq", "fun": lambda w: w.sum() - 1, "jac": lambda w: np.ones(len(w))}
     start = np.full(n, 1 / n)
     found = minimize(
@@ -342,13 +342,16 @@ def convex_weights(votes: Votes, metric: str, *, priced: PricedCosts | None = No
     weights = np.where(found.x < SMALLEST_WEIGHT, 0.0, found.x)
     weights /= weights.sum()
     gradient = slope(weights)
-    gap = max(0.0, float(weights @ gradient - gradient.min()))
-    squared = "" if metric != "rmse" else " of squared error"
-    how = f"convex weights by {metric}, at most {gap:.1e}{squared} from the best possible"
+    # Rounding may leave less than nothing of a target that is met.
+    reached, gap = unit * max(0.0, loss(weights)), unit * max(0.0, float(weights @ gradient - gradient.min()))
+    if metric == "rmse":
+        gap = math.sqrt(reached) - math.sqrt(max(reached - gap, 0.0))
+    how = f"convex weights by {metric}, at most {gap:.1e} from the best possible"
     return _selection(votes, metric, weights, how, priced)
 
 
 def _likelihood(votes: Votes) -> _Convex:
+    """The loss, its slope, and the unit that both are in."""
     rows = votes.oof
     stated = np.ascontiguousarray(rows.said[:, rows.y, np.arange(len(rows.y))])
     lowest = 2.0**-52
@@ -359,12 +362,15 @@ def _likelihood(votes: Votes) -> _Convex:
     def slope(w: Floats) -> Floats:
         return np.asarray(-(stated @ (1 / np.maximum(w @ stated, lowest))) / len(rows.y))
 
-    return loss, slope
+    return loss, slope, 1.0
 
 
 def _squares(votes: Votes) -> _Convex:
+    """Likewise; the unit is the members' own mean squared error, because the search stops too soon at numbers far from 1."""
     products = error_products(votes.oof, votes.task)
-    return (lambda w: float(w @ products @ w)), (lambda w: 2 * products @ w)
+    unit = float(np.diag(products).mean()) or 1.0
+    scaled = products / unit
+    return (lambda w: float(w @ scaled @ w)), (lambda w: 2 * scaled @ w), unit
 
 
 @dataclass(frozen=True, slots=True)
