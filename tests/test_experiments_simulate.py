@@ -12,7 +12,8 @@ from shipworthy import experiments, reporting, simulation, training
 from shipworthy.experiments.assessment import read_simulations
 from shipworthy.experiments.latency_and_memory import measurements_of
 from shipworthy.experiments.own_ensembles import Declared
-from shipworthy.experiments.simulated import Asked, asked_of, pick_line, simulate_unit, tell
+from shipworthy.experiments.pick_lines import pick_line
+from shipworthy.experiments.simulated import Asked, asked_of, simulate_unit, tell
 from shipworthy.records import InputError, OwnCascade, Prices, Requirement, SimulationPlan, Study
 from shipworthy.simulation import member_cost
 from shipworthy.study.plan import SIMULATE, plan_study

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass
-from decimal import ROUND_FLOOR, Context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -20,9 +19,10 @@ from shipworthy.experiments.arms import Arm, arms_of, make_arm, task_of
 from shipworthy.experiments.ensembles import ensure_trained
 from shipworthy.experiments.latency_and_memory import measure_latency_and_memory, measurements_of
 from shipworthy.experiments.money import DATED_PRICES
+from shipworthy.experiments.pick_lines import pick_line, written_threshold
 from shipworthy.experiments.simulate import Simulation, simulate_ensembles
 from shipworthy.experiments.workbench import Unit, Workbench, nan_for_null, write_json
-from shipworthy.records import ConfidenceName, Floats, InputError, Prices, SimulationPlan, Study, Task
+from shipworthy.records import ConfidenceName, InputError, Prices, SimulationPlan, Study, Task
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -571,27 +571,13 @@ def _cheap_cascade(found: Simulation, curves: Mapping[tuple[str, tuple[str, ...]
         good = np.flatnonzero(_beats(c, alone) & (c.early > LEAST_SHARE) & (c.early < 1 - LEAST_SHARE))
         if len(good):
             place = int(good[c.mean_ms[good].argmin()])
-            option = float(c.mean_ms[place]), how, members, _written(c.thresholds, place)
+            option = float(c.mean_ms[place]), how, members, written_threshold(c.thresholds, place)
             best = option if best is None or option < best else best
     if best is None:
         return None
     _, how, members, threshold = best
     why = "the fastest pair that is as accurate out of fold as the most accurate member"
     return _cascade_pick(found, "sim_cascade", why, members, [threshold], cast("ConfidenceName", how))
-
-
-def _written(thresholds: Floats, place: int) -> float:
-    """A threshold in as few digits, six at least, as are answered early by it the same out-of-fold rows.
-
-    It is rounded down: were it above the confidence that it stands for, all rows of that confidence would be passed on.
-    """
-    exact = float(thresholds[place])
-    below = float(thresholds[place + 1]) if place + 1 < len(thresholds) else -np.inf
-    for digits in range(6, 18):
-        short = float(Context(prec=digits, rounding=ROUND_FLOOR).create_decimal_from_float(exact))
-        if short > below:
-            return short
-    return exact
 
 
 def _agreed_cascade(found: Simulation, agreed: Mapping[tuple[str, str, str], TripleCascade]) -> dict[str, Any] | None:
@@ -642,26 +628,3 @@ def _cascade_pick(
 
 def _memory_of(found: Simulation, members: Sequence[str]) -> float:
     return float(found.table.costs().memory_mib[found.table.subset(members)])
-
-
-def pick_line(pick: Mapping[str, Any]) -> str:
-    """The line that builds a pick for real, under ``candidates`` of a study.
-
-    Examples
-    --------
-    >>> pick_line({"name": "mine", "members": ["xgboost", "random_forest"], "weights": [0.6, 0.4]})
-    '- {name: mine, weights: {xgboost: 0.6, random_forest: 0.4}}'
-    >>> pick_line({"name": "fast", "members": ["decision_tree", "xgboost"], "thresholds": [0.8], "confidence": "margin"})
-    '- {name: fast, cascade: [decision_tree, xgboost], threshold: 0.8, confidence: margin}'
-    >>> pick_line({"name": "sure", "members": ["knn", "ridge", "xgboost"], "thresholds": [], "confidence": "agreement"})
-    '- {name: sure, cascade: [knn, ridge, xgboost], confidence: agreement}'
-    """
-    if pick.get("confidence"):
-        limits = [str(t) for t in pick["thresholds"]]
-        limit = f"threshold: {limits[0]}, " if len(limits) == 1 else f"thresholds: [{', '.join(limits)}], " if limits else ""
-        asked = ", ".join(pick["members"])
-        return f"- {{name: {pick['name']}, cascade: [{asked}], {limit}confidence: {pick['confidence']}}}"
-    if len(pick["members"]) == 1:
-        return f"- {pick['members'][0]}"
-    weights = ", ".join(f"{m}: {w:g}" for m, w in zip(pick["members"], pick["weights"], strict=True))
-    return f"- {{name: {pick['name']}, weights: {{{weights}}}}}"
