@@ -231,6 +231,7 @@ def test_a_report_of_nothing_is_refused(command, tmp_path):
     (tmp_path / "file.txt").write_text("x", encoding="utf-8")
     (tmp_path / "empty").mkdir()
     assert_refused(command("report", "nowhere"), "nowhere", "outputs/quick/latest")
+    assert_refused(command("report", "x" * 5000), "no such folder", "outputs/quick/latest")
     assert_refused(command("report", "file.txt"), "file.txt", "outputs/quick/latest")
     assert_refused(command("report", "empty"), "empty", "study.yaml", "outputs/quick/latest")
     assert everything_in(tmp_path) == ["empty", "file.txt"]

@@ -538,3 +538,15 @@ def test_what_a_file_takes_grows_with_its_rows_and_not_with_those_left_out(save)
         once, twice = takes(4000, f"a.{ending}", max_rows=0), takes(8000, f"b.{ending}", max_rows=0)
         assert twice == pytest.approx(2 * once, rel=0.1)
     assert takes(8000, "c.parquet", max_rows=4000) == pytest.approx(takes(4000, "d.parquet", max_rows=0), rel=0.1)
+
+
+def test_room_for_a_table_with_two_columns_of_one_name_is_reckoned_and_reading_it_refused(tmp_path):
+    """What such a file would take is found without a column's name; that it is no table is told when it is read."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = tmp_path / "twice.parquet"
+    pq.write_table(pa.Table.from_arrays([pa.array([1, 2]), pa.array([3, 4])], names=["x", "x"]), path)
+    datasets.check_room(path, max_rows=0, free_mib=1000)
+    with pytest.raises(InputError, match="two columns are called 'x'"):
+        plain_tables.read_table(path)

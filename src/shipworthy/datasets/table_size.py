@@ -76,10 +76,10 @@ def _of_parquet(path: Path, max_rows: int) -> tuple[int, float]:
             sample = [next(file.iter_batches(SAMPLE // len(groups), row_groups=[group])) for group in groups]
             if not sample:
                 return 0, 0.0
-            table = pa.Table.from_batches(sample)
-    except (pa.ArrowException, OSError, ValueError, StopIteration):
+            # By place: two columns may have one name, which is told when the file is read.
+            columns = [column.to_pylist() for column in pa.Table.from_batches(sample).columns]
+    except (pa.ArrowException, OSError, OverflowError, ValueError, StopIteration):
         return 0, 0.0  # told when it is read
-    columns = [table.column(name).to_pylist() for name in table.column_names]
     return n_rows, min(max_rows or n_rows, n_rows) * _row_bytes(columns) / MIB
 
 
@@ -87,9 +87,12 @@ def _of_text(path: Path, max_rows: int) -> tuple[int, float]:
     """The same of a text file, by its first lines; how many rows there are is reckoned from its length."""
     from shipworthy.datasets.plain_tables import _separator
 
-    with path.open("rb") as file:
-        head = file.read(HEAD)
-    size = path.stat().st_size
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEAD)
+        size = path.stat().st_size
+    except OSError:
+        return 0, 0.0  # told when it is read
     lines = head.decode("utf-8", errors="replace").splitlines(keepends=True)
     lines = lines[1:] if len(head) == size else lines[1:-1]
     separator = "\t" if path.suffix.lower() == ".tsv" else _separator(head.decode("utf-8", errors="replace"))

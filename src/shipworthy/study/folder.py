@@ -305,7 +305,11 @@ def open_run(path: str | Path) -> Run:
         If there is no run.
     """
     folder = _followed(Path(path))
-    if not folder.is_dir():
+    try:
+        there = folder.is_dir()
+    except OSError:  # a name that is too long for the file system
+        there = False
+    if not there:
         raise InputError(f"{path}: no such folder; give a run folder such as outputs/quick/latest")
     if not (folder / STUDY_FILE).is_file():
         runs = sorted(p for p in folder.iterdir() if RUN_NAME.fullmatch(p.name) and (p / STUDY_FILE).is_file())
