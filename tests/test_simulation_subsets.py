@@ -267,6 +267,72 @@ def test_bad_predictions_are_refused_in_a_sentence(members_that_vote):
         simulation.line_up(broken(four, "m1", oof=np.full((30, 5), 0.2)), "multiclass")
     with pytest.raises(InputError, match="a regression has one"):
         simulation.line_up(said, "regression")
+    numbers = members_that_vote(2, 30, 1)
+    targets = numbers["m0"].test_y.copy()
+    targets[3] = np.inf
+    for name in numbers:
+        numbers = broken(numbers, name, test_y=targets)
+    with pytest.raises(InputError, match="1 of 30 targets of the test rows are not finite: drop these rows"):
+        simulation.line_up(numbers, "regression")
+
+
+@pytest.mark.parametrize(("n_classes", "written"), [(2, bool), (2, np.float64), (4, np.float64), (4, np.int8), (4, np.uint64)])
+def test_class_codes_may_be_written_as_any_number(members_that_vote, n_classes, written):
+    """Codes written as 0.0 and 1.0, in a byte or as false and true give the table of the same codes as whole numbers."""
+    said = members_that_vote(3, 60, n_classes)
+    task = "binary" if n_classes == 2 else "multiclass"
+    other = {n: replace(p, oof_y=p.oof_y.astype(written), test_y=p.test_y.astype(written)) for n, p in said.items()}
+    table, same = (simulation.every_subset(simulation.line_up(s, task)) for s in (said, other))
+    for metric, values in table.oof.items():
+        assert np.array_equal(values, same.oof[metric]), metric
+    halves = {n: replace(p, oof_y=p.oof_y / 2) for n, p in said.items()}
+    with pytest.raises(InputError, match="the oof rows hold classes other than 0 to"):
+        simulation.line_up(halves, task)
+
+
+def test_no_members_are_refused(members_that_vote):
+    """A vote of nobody, of a member twice, and the table, the choice and the cascade of too few are sentences."""
+    votes = simulation.line_up(members_that_vote(3, 20), "binary")
+    with pytest.raises(InputError, match="a vote of no members says nothing: choose among m0, m1, m2"):
+        votes.only(())
+    with pytest.raises(InputError, match="'m1' is named twice: name each member once"):
+        votes.only(("m0", "m1", "m1"))
+    with pytest.raises(InputError, match="'m9' is no member"):
+        votes.only(("m9",))
+    nobody = replace(votes, names=())
+    with pytest.raises(InputError, match="takes at least one member, and there is none"):
+        simulation.every_subset(nobody)
+    for choose in (simulation.greedy, simulation.beam, simulation.convex_weights):
+        with pytest.raises(InputError, match="a selection chooses among members, and there is none"):
+            choose(nobody, "brier")
+    alone = votes.only(("m0",))
+    for cascades in (simulation.pair_cascades, simulation.triple_cascades, simulation.exact_triples):
+        with pytest.raises(InputError, match="a cascade needs two members to ask in turn, not 1"):
+            cascades(alone, {"m0": np.ones(5)})
+    with pytest.raises(InputError, match="Shapley values need a value for every subset"):
+        simulation.shapley_values(np.array([]))
+    with pytest.raises(InputError, match="8 is no subset of 3 members: give numbers from 0 to 7"):
+        simulation.roc_auc(votes, [8], "oof")
+
+
+def test_a_table_is_not_asked_for_what_it_does_not_hold(members_that_vote):
+    """Whoever asks a table of accuracies for a log loss is told what it holds, wherever the question is put."""
+    votes = simulation.line_up(members_that_vote(3, 20), "binary")
+    costs = [simulation.MemberCost(n, 1.0, 0.0, 0.0, 1.0, 100.0, 1.0) for n in votes.names]
+    table = simulation.every_subset(votes, metrics=["accuracy"], costs=costs)
+    chosen = simulation.greedy(votes, "log_loss", steps=3)
+    for ask in (
+        lambda: simulation.pick(table, "log_loss"),
+        lambda: simulation.best_within(table, "log_loss", latency_ms=5),
+        lambda: simulation.frontier(table, "log_loss"),
+        lambda: simulation.best_subset(table, "log_loss"),
+        lambda: simulation.member_worth(table, "log_loss"),
+        lambda: simulation.price_of_greed(table, chosen),
+    ):
+        with pytest.raises(InputError, match=r"the table does not hold 'log_loss'.*accuracy"):
+            ask()
+    with pytest.raises(InputError, match="give a value of brier for each of 8 subsets, not 3"):
+        simulation.member_worth(table, "brier", values=np.ones(3))
 
 
 def test_too_many_members_and_strange_metrics_are_refused(members_that_vote):

@@ -502,7 +502,7 @@ def _right(rows: Rows) -> Floats:
 
 
 def check_cascades(votes: Votes, latencies: Mapping[str, Floats]) -> None:
-    """Refuse a regression, and latencies that are not of all members or not equally many.
+    """Refuse a regression, a single member, and latencies that are not of all members or not equally many.
 
     Raises
     ------
@@ -511,6 +511,8 @@ def check_cascades(votes: Votes, latencies: Mapping[str, Floats]) -> None:
     """
     if votes.task == "regression":
         raise InputError("a cascade needs classes to be sure of, and this is a regression: compare votes instead")
+    if votes.n_members < 2:
+        raise InputError(f"a cascade needs two members to ask in turn, not {votes.n_members}: name more trained candidates")
     if unknown := [n for n in votes.names if n not in latencies]:
         raise InputError(f"the latency of {unknown[0]} is not given: measure it, and pass what latency_samples returns")
     if len({len(latencies[n]) for n in votes.names}) > 1:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shipworthy.records import Floats, InputError, Ints
-from shipworthy.simulation.scoring import as_loss, check_metric
+from shipworthy.simulation.scoring import as_loss
 from shipworthy.simulation.subsets import SubsetTable, best_subset
+from shipworthy.simulation.votes import ROWS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -183,7 +184,7 @@ def knee(points: Floats) -> int:
 def objectives(table: SubsetTable, metric: str) -> Floats:
     """Out-of-fold loss, latency and memory of every subset, shape (2**n_members, 3), smaller is better; ``nan`` of nothing."""
     served = table.costs()
-    loss = as_loss(check_metric(metric, table.task), table.oof[metric])
+    loss = as_loss(metric, table.values(metric, "oof"))
     points = np.column_stack([loss, served.latency_ms, served.memory_mib])
     points[0] = np.nan
     return points
@@ -235,7 +236,7 @@ def pick(table: SubsetTable, metric: str, allowed: NDArray[np.bool_] | None = No
     chosen = best_subset(table, metric, allowed)
     may = np.ones(1 << table.n_members, bool) if allowed is None else allowed.copy()
     may[0] = False
-    loss = [as_loss(metric, part[metric]) for part in (table.oof, table.test)]
+    loss = [as_loss(metric, table.values(metric, which)) for which in ROWS]
     gap = loss[1] - loss[0]
     served = table.served
     costs = [math.nan] * 4

@@ -72,8 +72,7 @@ class _Extensions:
     """Out-of-fold loss of what is chosen with any one more member; its threads end with the ``with`` block."""
 
     def __init__(self, votes: Votes, metric: str, n_jobs: int | None) -> None:
-        if votes.n_members > MOST_MEMBERS:
-            raise InputError(f"selection takes at most {MOST_MEMBERS} members, not {votes.n_members}: leave the worst out")
+        _check_members(votes)
         self.metric = check_metric(metric, votes.task, ranking=True)
         self.rows, self.n_jobs = votes.oof, usable_cores(n_jobs)
         self.pool = ThreadPoolExecutor(self.n_jobs)
@@ -324,8 +323,7 @@ def convex_weights(votes: Votes, metric: str, *, priced: PricedCosts | None = No
     if metric == "accuracy":
         raise InputError("accuracy is not convex in the weights: optimise log_loss or brier, or select greedily")
     check_metric(metric, votes.task)
-    if votes.n_members > MOST_MEMBERS:
-        raise InputError(f"weights are optimised for at most {MOST_MEMBERS} members, not {votes.n_members}: leave the worst out")
+    _check_members(votes)
     n = votes.n_members
     loss, slope, unit = _likelihood(votes) if metric == "log_loss" else _squares(votes)
     simplex = {"type": "eq", "fun": lambda w: w.sum() - 1, "jac": lambda w: np.ones(len(w))}
@@ -430,6 +428,13 @@ def price_of_greed(table: SubsetTable, selection: Selection, *, same_budget: boo
         gap_ms=selection.latency_ms - exact.latency_ms,
         gap_mib=selection.memory_mib - exact.memory_mib,
     )
+
+
+def _check_members(votes: Votes) -> None:
+    if not votes.n_members:
+        raise InputError("a selection chooses among members, and there is none: name more trained candidates")
+    if votes.n_members > MOST_MEMBERS:
+        raise InputError(f"a selection takes at most {MOST_MEMBERS} members, not {votes.n_members}: leave the worst out")
 
 
 def _check_costs(votes: Votes, priced: PricedCosts | None) -> None:

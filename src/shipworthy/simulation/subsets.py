@@ -88,6 +88,19 @@ class SubsetTable:
             raise InputError(f"{strays[0]!r} is no member: choose among {', '.join(self.names)}")
         return sum(1 << self.names.index(n) for n in set(names))
 
+    def values(self, metric: str, which: RowsName) -> Floats:
+        """A metric of every subset, on the out-of-fold rows or on the test rows.
+
+        Raises
+        ------
+        InputError
+            If the task does not have the metric, or the table was made without it.
+        """
+        held = self.oof if which == "oof" else self.test
+        if check_metric(metric, self.task) not in held:
+            raise InputError(f"the table does not hold {metric!r}: choose one of {', '.join(held)}, or ask every_subset for it")
+        return held[metric]
+
     def costs(self) -> Served:
         """What each subset is predicted to cost.
 
@@ -137,14 +150,16 @@ def every_subset(
     Raises
     ------
     InputError
-        For more than 20 members, a metric that the task does not have, costs that do not fit the members, or a price without
-        costs.
+        For no members or more than 20, a metric that the task does not have, costs that do not fit the members, or a price
+        without costs.
 
     Notes
     -----
     One addition for each subset, row and class, and one logarithm for each subset.
     """
     n = votes.n_members
+    if not n:
+        raise InputError("the exact table takes at least one member, and there is none: name more trained candidates")
     if n > MOST_MEMBERS:
         raise InputError(f"the exact table takes at most {MOST_MEMBERS} members, not {n}: choose fewer, or select greedily")
     chosen = METRICS[votes.task] if metrics is None else tuple(check_metric(m, votes.task) for m in metrics)
@@ -203,9 +218,13 @@ def roc_auc(votes: Votes, subsets: Sequence[int] | Ints, which: RowsName, *, n_j
     Raises
     ------
     InputError
-        For a regression.
+        For a regression, or a subset with members that there are not.
     """
     check_metric("roc_auc", votes.task, ranking=True)
+    if strays := [s for s in map(int, subsets) if not 0 <= s < 1 << votes.n_members]:
+        raise InputError(
+            f"{strays[0]} is no subset of {votes.n_members} members: give numbers from 0 to {(1 << votes.n_members) - 1}"
+        )
     rows = votes.rows(which)
 
     def one(subset: int) -> float:
@@ -231,9 +250,9 @@ def best_subset(table: SubsetTable, metric: str, allowed: NDArray[np.bool_] | No
     Raises
     ------
     InputError
-        If none may be chosen.
+        If none may be chosen, or the table does not hold the metric.
     """
-    loss = np.array(as_loss(check_metric(metric, table.task), table.oof[metric]), dtype=np.float64)
+    loss = np.array(as_loss(metric, table.values(metric, "oof")), dtype=np.float64)
     loss[0] = np.inf
     if allowed is not None:
         loss[~allowed] = np.inf

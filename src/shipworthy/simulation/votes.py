@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 RowsName = Literal["oof", "test"]
+ROWS: tuple[RowsName, RowsName] = ("oof", "test")
 ROUNDING = 1e-6
 """How far single precision may put a probability above 1; and, a hundred times, the sum of a row beside 1."""
 
@@ -73,9 +74,13 @@ class Votes:
         Raises
         ------
         InputError
-            For a name that is no member.
+            For no member, a name that is none, or one that is given twice.
         """
         places = self.positions(names)
+        if not names:
+            raise InputError(f"a vote of no members says nothing: choose among {', '.join(self.names)}")
+        if len(set(names)) < len(names):
+            raise InputError(f"{max(names, key=names.count)!r} is named twice: name each member once")
         oof, test = (Rows(rows.y, np.ascontiguousarray(rows.said[places])) for rows in (self.oof, self.test))
         return Votes(names, self.task, oof, test)
 
@@ -96,8 +101,9 @@ def line_up(predictions: Mapping[str, Predictions], task: Task) -> Votes:
     Raises
     ------
     InputError
-        In one sentence, if there are fewer than two members; if a prediction is not finite, no probability, or of another
-        number of classes; if members speak of other rows or another truth; or if the rows hold a single class.
+        In one sentence, if there are fewer than two members; if a prediction or a target is not finite, or a prediction no
+        probability, or of another number of classes; if members speak of other rows or another truth; or if the rows hold a
+        single class.
     """
     if len(predictions) < 2:
         raise InputError(f"a simulation needs at least two members to vote, not {len(predictions)}: name more trained candidates")
@@ -113,13 +119,19 @@ def line_up(predictions: Mapping[str, Predictions], task: Task) -> Votes:
                     f"{name} states {p.shape[1]} columns of {which} predictions and {first} {its_p.shape[1]}: train on one target"
                 )
     laid_out = [
-        Rows(_parts(reference)[i][2], np.ascontiguousarray([_parts(p)[i][3].T for p in predictions.values()])) for i in (0, 1)
+        Rows(_truth(_parts(reference)[i][2], task), np.ascontiguousarray([_parts(p)[i][3].T for p in predictions.values()]))
+        for i in (0, 1)
     ]
     return Votes(tuple(predictions), task, *laid_out)
 
 
 def _parts(said: Predictions) -> tuple[tuple[RowsName, NDArray[Any], NDArray[Any], Floats], ...]:
     return ("oof", said.oof_rows, said.oof_y, said.oof), ("test", said.test_rows, said.test_y, said.test)
+
+
+def _truth(y: NDArray[Any], task: Task) -> NDArray[Any]:
+    """Class codes as numbers that arrays can be asked by, however they were written: 1.0 and true are class 1."""
+    return y if task == "regression" else y.astype(np.int64)
 
 
 def _check_values(name: str, which: str, p: Floats, y: NDArray[Any], task: Task) -> None:
@@ -131,6 +143,10 @@ def _check_values(name: str, which: str, p: Floats, y: NDArray[Any], task: Task)
     if task == "regression":
         if p.shape[1] != 1:
             raise InputError(f"{name} states {p.shape[1]} columns of {which} predictions: a regression has one")
+        if not np.isfinite(y).all():
+            raise InputError(
+                f"{int((~np.isfinite(y)).sum())} of {len(y)} targets of the {which} rows are not finite: drop these rows"
+            )
         return
     if p.shape[1] < 2 or (task == "binary" and p.shape[1] != 2):
         raise InputError(f"{name} states {p.shape[1]} columns of {which} predictions: give one for each class of the {task} task")

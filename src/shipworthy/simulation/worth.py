@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from shipworthy.records import QUANTITIES, Floats, InputError
-from shipworthy.simulation.scoring import as_loss
+from shipworthy.simulation.scoring import as_loss, check_metric
 from shipworthy.simulation.subsets import SubsetTable, subset_sizes
 
 
@@ -76,7 +76,7 @@ def shapley_values(values: Floats) -> Floats:
     array([0.6667, 0.1667, 0.1667])
     """
     n = len(values).bit_length() - 1
-    if len(values) != 1 << n:
+    if n < 0 or len(values) != 1 << n:
         raise InputError(f"Shapley values need a value for every subset, a power of two, not {len(values)}")
     weights = np.array([1 / (n * math.comb(n - 1, size)) for size in range(n)])
     sizes = subset_sizes(n).astype(np.int64)
@@ -122,12 +122,15 @@ def member_worth(
     Raises
     ------
     InputError
-        If the metric is not known, or the ensemble has fewer than two members.
+        If the metric is not known, the values are not one for each subset, or the ensemble has fewer than two members.
     """
     if values is None:
         if metric not in table.test:
             raise InputError(f"the table does not hold {metric!r}: give its values, or choose one of {', '.join(table.test)}")
         values = table.test[metric]
+    check_metric(metric, table.task, ranking=True)
+    if len(values) != 1 << table.n_members:
+        raise InputError(f"give a value of {metric} for each of {1 << table.n_members} subsets, not {len(values)}")
     whole = table.subset(table.names if ensemble is None else ensemble)
     if whole.bit_count() < 2:
         raise InputError("a member can be left out of an ensemble of two or more: name more members")
