@@ -9,6 +9,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 import yaml
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from shipworthy import experiments, reporting, simulation
 from shipworthy.experiments.simulate import Built, Simulation
@@ -271,7 +272,6 @@ def test_a_regression_has_no_cascades(members_that_vote):
 
 def test_no_name_covers_a_point():
     """With room around, a name is written where it covers none of the points beside its own, however crowded the other sides."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     from shipworthy.reporting.labels import place_labels
@@ -289,6 +289,48 @@ def test_no_name_covers_a_point():
     box = text.get_window_extent()
     for x, y, _ in dots:
         assert not box.contains(*ax.transData.transform((x, y)))
+
+
+def test_no_number_of_a_members_worth_is_cut_off(found):
+    """Beside a member that does harm, so that zero lies far to the right, each number still ends within its own panel."""
+    rows = [{**row, "gain": gain} for row, gain in zip(found["worth"], (0.0604, 0.0595, 0.0415, -0.141), strict=True)]
+    figure = reporting.worth_bars({**found, "worth": rows}).figure
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    numbers = [(ax.get_window_extent(renderer), text) for ax in figure.axes for text in ax.texts]
+    assert {"0.060", "0.059", "-0.14"} <= {text.get_text() for _, text in numbers}
+    for panel, text in numbers:
+        assert text.get_window_extent(renderer).x1 <= panel.x1, text.get_text()
+
+
+def drawn_cascades(found, slowest):
+    """The axes of cascades of one curve, which climbs from m0 at 1 ms to a slower m1; the slowest member takes so long."""
+    climb = np.linspace(0, 1, 60)
+    curve = {"members": ["m0", "m1"], "early": (1 - climb).tolist(), "mean_ms": (1 + climb).tolist()}
+    curve["accuracy_test"] = (0.8 + 0.05 * climb).tolist()
+    alone = [{"name": "m0", "accuracy": 0.8, "mean_ms": 1.0}, {"name": "m1", "accuracy": 0.85, "mean_ms": slowest}]
+    picks = [p for p in found["picks"] if p["name"] != "sim_cascade"]
+    return reporting.cascade_curves({**found, "curves": [curve], "alone": alone, "picks": picks}).figure.axes[0]
+
+
+def test_members_that_are_far_apart_stand_on_a_logarithmic_axis(found):
+    """Where one member takes 20 times as long as another, cascades are drawn by orders of magnitude, and the axis says so."""
+    near, apart = drawn_cascades(found, 2.0), drawn_cascades(found, 20.0)
+    assert (near.get_xscale(), apart.get_xscale()) == ("linear", "log")
+    assert "(ms);" in near.get_xlabel()
+    assert "(ms), logarithmic;" in apart.get_xlabel()
+
+
+def test_no_name_covers_a_cascade_or_a_share_in_numbers(found):
+    """The name of a member at the foot of a climbing line stands beside the line, and clear of the shares along it."""
+    ax = drawn_cascades(found, 2.0)
+    renderer = FigureCanvasAgg(ax.get_figure(root=True)).get_renderer()
+    boxes = {text.get_text(): text.get_window_extent(renderer) for text in ax.texts}
+    names = boxes.pop("m0"), boxes.pop("m1")
+    assert set(boxes) == {"75 %", "51 %", "25 %"}
+    assert not any(name.overlaps(share) for name in names for share in boxes.values())
+    line = max(ax.lines, key=lambda line: len(line.get_xdata()))
+    seen = ax.transData.transform(np.column_stack([line.get_xdata(), line.get_ydata()]))
+    assert not any(name.contains(*point) for name in names for point in seen)
 
 
 def test_the_ways_are_where_a_name_would_cover_them(found):

@@ -39,6 +39,10 @@ FAR = 6
 """A score this many times further from the best than the median is drawn at the edge."""
 FRONT_POINT, PALE_POINT, WAY_POINT, RING = 9.0, 3.0, 7.0, 13.0
 """Half the width in points, about: of the front, of all others, of what a way chose, and of the ring: better not covered."""
+CURVE, NUMBER, STAR = 1.5, 13.0, 11.0
+"""Likewise, in the figure of cascades: of a line, of a share in numbers, and of the pick."""
+APART = 8
+"""A member that takes this many times as long as another makes an axis logarithmic."""
 TIE = 1e-6
 """Two scores nearer than this are the same."""
 
@@ -394,29 +398,25 @@ def cascade_curves(found: Mapping[str, Any]) -> ReportFigure:
         finding += ", and faster"
     with theme():
         figure, ax = canvas(finding, 6.2)
-        wide = max(max(c["mean_ms"]) for c in curves)
+        log = _see(ax, found)
         for curve, colour, shape in zip(curves, OF_LINES, SHAPES, strict=False):
-            x, y, early = (np.array(curve[k]) for k in ("mean_ms", "accuracy_test", "early"))
-            ax.plot(x, y, color=colour, linewidth=2.2, zorder=3)
-            last = math.inf
-            for share in (0.75, 0.5, 0.25):
-                at = int(np.abs(early - share).argmin())
-                ax.plot([x[at]], [y[at]], marker=shape, markersize=7, color=colour, zorder=4)
-                if curve is curves[0] and abs(last - x[at]) > 0.06 * wide:
-                    last = x[at]
-                    ax.annotate(f"{100 * early[at]:.0f} %", (x[at], y[at]), xytext=(0, -17), textcoords="offset points",
-                                ha="center", color=colour, fontsize=11)  # fmt: skip
+            ax.plot(curve["mean_ms"], curve["accuracy_test"], color=colour, linewidth=2.2, zorder=3)
             ax.plot([], [], color=colour, marker=shape, linewidth=2.2, label=" then ".join(curve["members"]))
+        dots = [
+            (x, y, CURVE) for c in curves for x, y in _between(list(zip(c["mean_ms"], c["accuracy_test"], strict=True)))
+        ]  # fmt: skip
+        dots += _shares(ax, curves, (chosen["mean_ms"], chosen["test"]) if chosen else None)
         xs, ys = [row["mean_ms"] for row in alone], [row["accuracy"] for row in alone]
         texts, colours = [row["name"] for row in alone], [QUIET] * len(alone)
         ax.plot(xs, ys, marker="s", markersize=9, color=QUIET, linestyle="none", zorder=5)
         if chosen:
             ax.plot([chosen["mean_ms"]], [chosen["test"]], marker="*", markersize=20, color="white", markeredgecolor=INK,
                     markeredgewidth=1.5, linestyle="none", zorder=7, label="the fastest as accurate out of fold")  # fmt: skip
-        _see(ax, found)
-        ax.set_xlabel("mean latency of one query (ms); numbers on a line: share answered by its first member")
+            dots.append((chosen["mean_ms"], chosen["test"], STAR))
+        unit = "(ms), logarithmic" if log else "(ms)"
+        ax.set_xlabel(f"mean latency of one query {unit}; on a line: the share that its first member answers")
         ax.set_ylabel("accuracy on test rows (higher is better)")
-        ticks(ax, log=False)
+        ticks(ax, log=log)
         figure.legend(loc="lower left", bbox_to_anchor=(0.01, 0.0), ncols=2, frameon=False, fontsize=12)
         low, high = sorted(ax.get_ylim())
         shown = [i for i, y in enumerate(ys) if low <= y <= high]
@@ -426,6 +426,7 @@ def cascade_curves(found: Mapping[str, Any]) -> ReportFigure:
             np.array([ys[i] for i in shown]),
             [texts[i] for i in shown],
             [colours[i] for i in shown],
+            dots=dots,
         )
     said = "; ".join(cascade_words(c) for c in found["cascades"][:5])
     return ReportFigure(figure, finding, f"The most accurate out of fold: {said}.")
@@ -449,8 +450,11 @@ def cascade_words(cascade: Mapping[str, Any]) -> str:
     )
 
 
-def _see(ax: Axes, found: Mapping[str, Any]) -> None:
-    """Limits that show what matters: a hopeless member would press the curves into a line."""
+def _see(ax: Axes, found: Mapping[str, Any]) -> bool:
+    """Limits that show what matters: a hopeless member would press the curves into a line. Whether the axis is logarithmic.
+
+    It is where one member takes so much longer than another that most would stand at the edge of a straight one.
+    """
     lines = np.concatenate([np.array(c["accuracy_test"]) for c in found["curves"]])
     good = [row["accuracy"] for row in found["alone"]]
     top = max(float(lines.max()), *good)
@@ -458,7 +462,46 @@ def _see(ax: Axes, found: Mapping[str, Any]) -> None:
     room = 0.08 * (top - bottom)
     ax.set_ylim(bottom - 1.5 * room, top + room)
     x = np.concatenate([*(np.array(c["mean_ms"]) for c in found["curves"]), [row["mean_ms"] for row in found["alone"]]])
-    ax.set_xlim(0, float(x.max()) * 1.08)
+    low, high = float(x.min()), float(x.max())
+    log = low > 0 and high > APART * low
+    if log:
+        ax.set_xscale("log")
+    ax.set_xlim(*((low / 1.25, high * 1.25) if log else (0, high * 1.08)))
+    return log
+
+
+def _shares(ax: Axes, curves: Sequence[Mapping[str, Any]], star: tuple[float, float] | None) -> list[Dot]:
+    """Mark on each line where its first member answers three quarters, half and a quarter; in numbers on the first line.
+
+    A number keeps clear of the star of the pick.
+
+    Returns what a name had better not cover.
+    """
+    dots: list[Dot] = []
+    per_point = ax.get_figure(root=True).dpi / 72  # type: ignore[union-attr]  # axes on a canvas have a figure
+    for curve, colour, shape in zip(curves, OF_LINES, SHAPES, strict=False):
+        x, y, early = (np.array(curve[k]) for k in ("mean_ms", "accuracy_test", "early"))
+        last = (-math.inf, -math.inf)
+        for share in (0.75, 0.5, 0.25):
+            at = int(np.abs(early - share).argmin())
+            ax.plot([x[at]], [y[at]], marker=shape, markersize=7, color=colour, zorder=4)
+            seen_x, seen_y = map(float, ax.transData.transform((x[at], y[at])))
+            if curve is curves[0] and math.dist(last, (seen_x, seen_y)) > 40 * per_point:
+                last = seen_x, seen_y
+                near = star is not None and math.dist(ax.transData.transform(star), last) < 2 * STAR * per_point
+                down = 26 if near else 17
+                ax.annotate(f"{100 * early[at]:.0f} %", (x[at], y[at]), xytext=(0, -down),
+                            textcoords="offset points", ha="center", color=colour, fontsize=11)  # fmt: skip
+                below = ax.transData.inverted().transform((seen_x, seen_y - (down - 5) * per_point))
+                dots.append((float(below[0]), float(below[1]), NUMBER))
+    return dots
+
+
+def _between(points: Sequence[tuple[float, float]], steps: int = 8) -> list[tuple[float, float]]:
+    """Points along a line, near enough to each other that none of it lies free of them."""
+    ends = np.array(points)
+    shares = np.linspace(0, 1, steps, endpoint=False)[:, None, None]
+    return [(x, y) for x, y in (ends[:-1] * (1 - shares) + ends[1:] * shares).reshape(-1, 2).tolist()]
 
 
 def worth_bars(found: Mapping[str, Any]) -> ReportFigure:
@@ -492,7 +535,8 @@ def worth_bars(found: Mapping[str, Any]) -> ReportFigure:
             for y, v in enumerate(values):
                 ax.annotate(number(v, 2), (max(v, 0.0), y), xytext=(4, 0), textcoords="offset points", va="center", fontsize=12)
             ax.set_yticks(range(len(rows)), [r["name"] for r in rows] if i == 0 else [""] * len(rows))
-            ax.set_xlim(min(0.0, *values) * 1.1, max(*values, 1e-12) * 1.42)
+            low, high = min(0.0, *values), max(*values, 1e-12)
+            ax.set_xlim(low - 0.05 * (high - low), high + 0.45 * (high - low))  # room for the numbers beside the bars
             ax.set_xlabel(words, fontsize=12.5)
             ax.grid(visible=False, axis="y")
             ax.xaxis.set_major_locator(_three())
