@@ -456,6 +456,31 @@ def test_doctor_says_when_outputs_cannot_be_written(command, monkeypatch, tmp_pa
     assert "SHIPWORTHY_OUTPUTS" in line
 
 
+# -- run: what its last lines say --------------------------------------------------------------------------------------
+
+
+def test_a_reason_may_be_how_another_begins_or_hide_in_a_word():
+    """Only a whole reason that was given above is not given again; where its letters stand in something else, they stay."""
+    no, short, longer = "No", "ValueError: no room", "ValueError: no room, for 3 MiB are free"
+    empty, two_lines = "ValueError: ", "KeyError: 'a'\nin line 2"
+    sentences = [
+        f"note: a failed: {no}",
+        "note: Nobody is not there: Now or never, and a No more.",
+        f"note: b failed: {empty}",
+        f"note: c failed: {short}.",
+        f"note: d failed: {longer}",
+        f"note: e failed: {two_lines}",
+        f"failed: notebook 1: train a: {no}; train b: {empty}; train c: {short}; train d: {longer}",
+        "failed: notebook 2: train e: KeyError: 'a'",
+    ]
+    told = cli.each_reason_once(sentences, [no, empty, short, longer, two_lines])
+    assert told[:6] == sentences[:6]
+    again = "as said above"
+    assert told[6] == f"failed: notebook 1: train a: {again}; train b: {again} ; train c: {again}; train d: {again}"
+    assert told[7] == f"failed: notebook 2: train e: {again}"
+    assert cli.each_reason_once(sentences, ["", " "]) == sentences, "who gave no reason gave none above"
+
+
 # -- ends --------------------------------------------------------------------------------------------------------------
 
 

@@ -5,6 +5,7 @@ This module does *not* know how anything is done.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -39,17 +40,18 @@ def each_reason_once(sentences: Sequence[str], reasons: Sequence[str]) -> list[s
     >>> each_reason_once(["note: a was not trained: no room.", "failed: notebook 1: train a: no room"], ["no room"])
     ['note: a was not trained: no room.', 'failed: notebook 1: train a: as said above']
     """
-    # A notebook tells of an error by its first line; and the longer reason first, for it may hold a shorter one.
+    # A notebook tells of an error by its first line.
     lines = {line for reason in reasons if (line := next(iter(reason.splitlines()), "").strip())}
+    if not lines:
+        return list(sentences)
+    # Whole reasons only: a short one may hide in a word. And the longest first: a shorter one may be how it begins.
+    either = "|".join(re.escape(line) for line in sorted(lines, key=len, reverse=True))
+    whole = re.compile(rf"(?<!\w)(?:{either})(?=\s*(?:[.;,)]|$))", re.MULTILINE)
     told: list[str] = []
     above: set[str] = set()
     for sentence in sentences:
-        shown = sentence
-        for line in sorted(lines, key=lambda line: (-len(line), line)):
-            if line in above:
-                shown = shown.replace(line, "as said above")
-        above |= {line for line in lines if line in shown}
-        told.append(shown)
+        told.append(whole.sub(lambda found: "as said above" if found[0] in above else found[0], sentence))
+        above.update(whole.findall(sentence))
     return told
 
 
