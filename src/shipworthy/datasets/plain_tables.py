@@ -118,7 +118,7 @@ def _from_text(
     import pandas as pd
 
     decoded = _decoded(path, raw)
-    separator = "\t" if path.suffix.lower() == ".tsv" else _separator(decoded)
+    separator = "\t" if path.suffix.lower() == ".tsv" else separator_of(decoded)
     names, cells, lines, n_rows = _cells(path, decoded, separator, max_rows)
     columns: dict[str, Any] = {}
     kinds: dict[str, Kind] = {}
@@ -153,8 +153,24 @@ def _decoded(path: Path, raw: bytes) -> str:
         raise InputError(f"{path}, line {line}: byte {raw[error.start]:#04x} is not UTF-8; save the file as UTF-8") from None
 
 
-def _separator(text: str) -> str:
-    """The one of comma, semicolon, tab and bar that parts the header into most cells; a comma where none does."""
+def separator_of(text: str) -> str:
+    """The one of comma, semicolon, tab and bar that parts the header into most cells; a comma where none does.
+
+    Parameters
+    ----------
+    text : str
+        A file, or as much of it as holds its header, which is the first line that is not empty.
+
+    Returns
+    -------
+    str
+        One character.
+
+    Examples
+    --------
+    >>> separator_of("age;income, in USD;city")
+    ';'
+    """
     header = re.split(r"[\r\n]", text.lstrip(), maxsplit=1)[0]
 
     def parts(mark: str) -> int:

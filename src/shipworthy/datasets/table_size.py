@@ -10,9 +10,9 @@ from __future__ import annotations
 import csv
 import sys
 from collections.abc import Sequence
-from itertools import islice
 from pathlib import Path
 
+from shipworthy.datasets.plain_tables import separator_of
 from shipworthy.records import InputError
 
 MIB = 2**20
@@ -85,8 +85,6 @@ def _of_parquet(path: Path, max_rows: int) -> tuple[int, float]:
 
 def _of_text(path: Path, max_rows: int) -> tuple[int, float]:
     """The same of a text file, by its first lines; how many rows there are is reckoned from its length."""
-    from shipworthy.datasets.plain_tables import _separator
-
     try:
         with path.open("rb") as file:
             head = file.read(HEAD)
@@ -95,7 +93,7 @@ def _of_text(path: Path, max_rows: int) -> tuple[int, float]:
         return 0, 0.0  # told when it is read
     lines = head.decode("utf-8", errors="replace").splitlines(keepends=True)
     lines = lines[1:] if len(head) == size else lines[1:-1]
-    separator = "\t" if path.suffix.lower() == ".tsv" else _separator(head.decode("utf-8", errors="replace"))
+    separator = "\t" if path.suffix.lower() == ".tsv" else separator_of(head.decode("utf-8", errors="replace"))
     try:
         rows = [row for row in csv.reader(lines, delimiter=separator) if row]
     except csv.Error:
@@ -111,13 +109,17 @@ def _of_text(path: Path, max_rows: int) -> tuple[int, float]:
 
 
 def _row_bytes(columns: Sequence[Sequence[object]]) -> float:
-    """Bytes of a row at the worst moment: a number has eight in pandas, text what a sample of it has."""
+    """Bytes of a row at the worst moment, by a sample of each column.
+
+    A number has eight in pandas. A text has the mean of those in the sample, as pandas holds them; a cell without a value counts
+    as much. Both are multiplied by how often such a column is in memory at once.
+    """
     import numpy as np
     import pandas as pd
 
     total = 0.0
     for column in columns:
-        there = [str(value) for value in islice((v for v in column if v is not None and v != ""), SAMPLE)]
+        there = [str(value) for value in column if value is not None and value != ""]
         if pd.to_numeric(pd.Series(there, dtype=object), errors="coerce").notna().all():
             total += NUMBER_COPIES * 8
         else:
