@@ -151,15 +151,13 @@ def pick_with_sliders(found: Mapping[str, Any], *, latency_ms: float, memory_mib
     shown: list[str] = []
 
     def move(_: object = None) -> None:
-        limits = {"latency_ms": float(sliders[0].value), "memory_mib": float(sliders[1].value)}
-        sentence.value = (
-            f"<p><b>{_escaped(budget_sentence(found, latency_ms=limits['latency_ms'], memory_mib=limits['memory_mib']))}</b></p>"
-        )
-        chosen = pick_within(found, **limits)
+        ms, mib = (float(slider.value) for slider in sliders)
+        sentence.value = f"<p><b>{_escaped(budget_sentence(found, latency_ms=ms, memory_mib=mib))}</b></p>"
+        chosen = pick_within(found, latency_ms=ms, memory_mib=mib)
         # Drawing takes a fifth of a second: only where the pick is another.
         if shown != [name := str(chosen["members"]) if chosen else ""]:
             shown[:] = [name]
-            figure.value = budget_figure(found, **limits)._repr_html_()
+            figure.value = budget_figure(found, latency_ms=ms, memory_mib=mib)._repr_html_()
 
     for slider in sliders:
         slider.observe(move, names="value")
