@@ -26,7 +26,7 @@ import pytest
 import shipworthy
 from shipworthy import artefacts, cli, datasets, notebooks
 from shipworthy.records import InputError
-from shipworthy.study import run_study, write_report
+from shipworthy.study import launch, run_study, write_report
 from shipworthy.study.folder import find_or_make, locked
 
 pytestmark = pytest.mark.study
@@ -676,3 +676,48 @@ def test_killed_runs_complete_to_the_same():
     command = [sys.executable, str(script), "--kills", "2", "--lanes", "1"]
     ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=900)
     assert ended.returncode == 0, ended.stdout[-3000:] + ended.stderr[-3000:]
+
+
+# -- the commit of the sources -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="the commit is asked of git, which is not installed; install git")
+def test_asking_git_for_the_commit_writes_nothing_into_the_checkout(tmp_path, monkeypatch):
+    """The commit is told without a byte of the index being written, where `git status` itself would write what it learnt."""
+    for name in [n for n in os.environ if n.startswith("GIT_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+
+    def git(*arguments):
+        command = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@example.org", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout.strip()
+
+    source = tmp_path / "src" / "shipworthy" / "study" / "launch.py"
+    source.parent.mkdir(parents=True)
+    source.write_text("1", encoding="utf-8")
+    git("init")
+    git("add", ".")
+    git("commit", "-m", "One file")
+    # Of another time than the index says, though its bytes are the same: git looks, and would note the new time.
+    another_time = (1_000_000_000, 1_000_000_000)
+    os.utime(source, another_time)
+    monkeypatch.setattr(launch, "__file__", str(source))
+    index = tmp_path / ".git" / "index"
+    before = index.read_bytes()
+
+    assert launch.commit_of_sources() == git("rev-parse", "HEAD")
+    assert index.read_bytes() == before
+
+    # Somebody else's lock is no hindrance, and stays theirs.
+    lock = index.with_name("index.lock")
+    lock.write_text("somebody else's", encoding="utf-8")
+    source.write_text("2", encoding="utf-8")
+    assert launch.commit_of_sources() == git("rev-parse", "HEAD") + "+changes"
+    assert (lock.read_text(encoding="utf-8"), index.read_bytes()) == ("somebody else's", before)
+    lock.unlink()
+
+    source.write_text("1", encoding="utf-8")
+    os.utime(source, another_time)
+    git("status")
+    assert index.read_bytes() != before, "the index was as it was because nobody wrote it, not because there was nothing to write"
