@@ -257,6 +257,25 @@ def test_what_costs_are_charged_has_the_scale_of_the_metric(members_that_vote):
     assert whole.short_cuts().set_index("way").loc["greedy, weighted", "latency_ms"] > ways[0]["latency_ms"]
 
 
+def test_the_subsets_that_are_shown_are_of_all_members(members_that_vote):
+    """Of a thousand subsets some are drawn: about half of them hold any one member, the first too, as half of all do."""
+    said = members_that_vote(10, 60, 1)
+    votes = simulation.line_up(said, "regression")
+    # A thousand MiB for the first: who holds it is told by its memory.
+    memories = {name: 1000.0 if name == "m0" else 1.0 for name in said}
+    measurements = [
+        replace(m, candidate=name, values=(memories[name],) if m.quantity == "memory_mib" else m.values)
+        for name in said
+        for m in measured("m1")
+    ]
+    costs = [simulation.member_cost(name, measurements) for name in said]
+    table = simulation.every_subset(votes, costs=costs)
+    whole = Simulation(votes, table, simulation.CostModel(), "rmse", tuple(measurements))
+    told = tell(whole, experiments.make_arm("diamonds"), Asked(metric="rmse"))
+    assert len(told.subsets) > 300
+    assert 0.4 < np.mean([row["memory_mib"] > 500 for row in told.subsets]) < 0.6
+
+
 def test_a_regression_has_no_cascades(members_that_vote):
     """Numbers have no confidence: its view has no cascades, and all else is there."""
     whole, metric = simulated_of(members_that_vote(3, 200, 1), "regression")

@@ -404,7 +404,8 @@ def _rows(frame: pd.DataFrame) -> tuple[dict[str, Any], ...]:
 
 def _subsets(found: Simulation) -> tuple[dict[str, Any], ...]:
     n = 1 << found.table.n_members
-    step = max(1, (n - 1) // SHOWN_SUBSETS)
+    # Odd: an even step from 1 would show none but those that hold the first member.
+    step = (n - 1) // SHOWN_SUBSETS | 1
     served, test = found.table.costs(), found.table.test[found.metric]
     return tuple(
         {
