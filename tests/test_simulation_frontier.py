@@ -105,6 +105,26 @@ def test_a_free_member_that_lowers_the_loss_dominates(members_that_vote, seed):
             assert subset not in front or served.memory_mib[larger] > served.memory_mib[subset]
 
 
+@pytest.mark.parametrize("n_classes", [1, 2, 3])
+def test_copies_are_not_paid_for(members_that_vote, n_classes):
+    """A vote of a member's copies scores as the member but for rounding, and takes longer: neither pick nor front takes it."""
+    task = {1: "regression", 2: "binary"}.get(n_classes, "multiclass")
+    seen = 0
+    for seed in range(20):
+        said = members_that_vote(2, 200, n_classes, seed=seed)
+        copied = {"a": said["m0"], "a2": said["m0"], "a3": said["m0"], "b": said["m1"]}
+        table = simulation.every_subset(simulation.line_up(copied, task), costs=costs_of(list(copied), seed))
+        served, copies = table.costs(), [0b1, 0b10, 0b100, 0b11, 0b101, 0b110, 0b111]
+        for metric, loss in table.oof.items():
+            seen += len(np.unique(loss[copies])) > 1
+            front = set(simulation.frontier(table, metric).tolist())
+            assert sum(s in front for s in copies[3:]) == 0, "each is slower and larger than the fastest or the smallest copy"
+            chosen = simulation.pick(table, metric).subset
+            alike = [s for s in range(1, 16) if table.oof[metric][s] == pytest.approx(table.oof[metric][chosen], rel=1e-13)]
+            assert served.latency_ms[chosen] == min(served.latency_ms[s] for s in alike)
+    assert seen, "rounding told some of them apart"
+
+
 def test_a_budget_is_answered_in_a_sentence(members_that_vote):
     """The pick says what to build within which budget; where nothing fits, the sentence says what the least would be."""
     table = table_of(members_that_vote)

@@ -26,6 +26,8 @@ STEPS = 100
 """Places of a slider."""
 TIED = "\N{NO-BREAK SPACE}"
 """Within a cell of a table, lines break where a thing ends."""
+TIE = 1e-12
+"""Losses that differ by a smaller share are the same: simulation, which picks among all subsets, takes the faster of them too."""
 ROUNDING = 1e-9
 """Scores nearer than this, of numbers about 1, are the same but for the order in which they were added up."""
 AS_BUILT = "Those are predicted as they were built, one member after another; the build that is assumed here has met no reality."
@@ -57,14 +59,16 @@ def pick_within(
 
     Examples
     --------
-    >>> front = [{"members": "a", "oof": 0.5, "latency_ms": 1, "memory_mib": 9}, {"members": "b", "oof": 0.4, "latency_ms": 2,
-    ...          "memory_mib": 9}]
+    >>> front = [{"members": "a", "size": 1, "oof": 0.5, "latency_ms": 1, "memory_mib": 9},
+    ...          {"members": "b", "size": 1, "oof": 0.4, "latency_ms": 2, "memory_mib": 9}]
     >>> pick_within({"metric": "log_loss", "front": front}, latency_ms=1.5)["members"]
     'a'
     """
     sign = -1 if QUANTITIES[found["metric"]].greater_is_better else 1
     fits = [row for row in found["front"] if row["latency_ms"] <= latency_ms and row["memory_mib"] <= memory_mib]
-    return min(fits, key=lambda row: (sign * row["oof"], row["latency_ms"])) if fits else None
+    least = min((sign * row["oof"] for row in fits), default=0.0)
+    equal = [row for row in fits if sign * row["oof"] <= least + TIE * abs(least)]
+    return min(equal, key=lambda row: (row["latency_ms"], row["size"]), default=None)
 
 
 def budget_sentence(found: Mapping[str, Any], *, latency_ms: float, memory_mib: float, examples: Sequence[str] = ()) -> str:

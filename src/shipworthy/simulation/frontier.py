@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shipworthy.records import Floats, InputError, Ints
-from shipworthy.simulation.scoring import as_loss
+from shipworthy.simulation.scoring import as_loss, without_rounding
 from shipworthy.simulation.subsets import SubsetTable, best_subset
 from shipworthy.simulation.votes import ROWS
 
@@ -182,9 +182,12 @@ def knee(points: Floats) -> int:
 
 
 def objectives(table: SubsetTable, metric: str) -> Floats:
-    """Out-of-fold loss, latency and memory of every subset, shape (2**n_members, 3), smaller is better; ``nan`` of nothing."""
+    """Out-of-fold loss, latency and memory of every subset, shape (2**n_members, 3), smaller is better; ``nan`` of nothing.
+
+    What rounding alone tells apart is the same loss: a member does not lose to a vote of its copies that takes longer.
+    """
     served = table.costs()
-    loss = as_loss(metric, table.values(metric, "oof"))
+    loss = without_rounding(as_loss(metric, table.values(metric, "oof")))
     points = np.column_stack([loss, served.latency_ms, served.memory_mib])
     points[0] = np.nan
     return points

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 EPS = 2.0**-52
 """Where scikit-learn's log loss cuts off probabilities in double precision."""
 
+TIE = 1e-12
+"""Losses that differ by a smaller share are the same but for rounding, such as those of a member and of a vote of its copies."""
+
 METRICS: Mapping[Task, tuple[str, ...]] = {
     "binary": ("log_loss", "accuracy", "brier"),
     "multiclass": ("log_loss", "accuracy", "brier"),
@@ -47,6 +50,30 @@ def check_metric(metric: str, task: Task, *, ranking: bool = False) -> str:
 def as_loss(metric: str, values: Any) -> Any:
     """The values turned so that smaller is better."""
     return -values if QUANTITIES[metric].greater_is_better else values
+
+
+def without_rounding(losses: Floats) -> Floats:
+    """Losses that rounding alone tells apart made equal, to the least of them; ``nan`` stays.
+
+    Parameters
+    ----------
+    losses : ndarray of float64, shape (n,)
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+
+    Examples
+    --------
+    >>> without_rounding(np.array([0.3, 0.1 + 0.2, 0.25]))
+    array([0.3 , 0.3 , 0.25])
+    """
+    order = np.argsort(losses, kind="stable")
+    rising = losses[order]
+    first = np.append(True, ~(np.diff(rising) <= TIE * np.abs(rising[1:])))
+    out = np.empty(len(losses))
+    out[order] = rising[np.maximum.accumulate(np.where(first, np.arange(len(losses)), 0))]
+    return out
 
 
 def score(metric: str, y: NDArray[Any], said: Floats) -> float:

@@ -18,7 +18,7 @@ import numpy as np
 
 from shipworthy.records import Floats, InputError, Ints, Task
 from shipworthy.simulation.costs import Build, CostModel, MemberCost, Served, serve
-from shipworthy.simulation.scoring import METRICS, as_loss, check_metric, of_nothing, score
+from shipworthy.simulation.scoring import METRICS, TIE, as_loss, check_metric, of_nothing, score
 from shipworthy.simulation.votes import Rows, RowsName, Votes, true_class_first
 
 if TYPE_CHECKING:
@@ -238,7 +238,7 @@ def roc_auc(votes: Votes, subsets: Sequence[int] | Ints, which: RowsName, *, n_j
 
 
 def best_subset(table: SubsetTable, metric: str, allowed: NDArray[np.bool_] | None = None) -> int:
-    """The subset that is best on out-of-fold rows; of equals the faster, then the smaller.
+    """The subset that is best on out-of-fold rows; of equals, but for rounding, the faster, then the smaller.
 
     Parameters
     ----------
@@ -256,9 +256,10 @@ def best_subset(table: SubsetTable, metric: str, allowed: NDArray[np.bool_] | No
     loss[0] = np.inf
     if allowed is not None:
         loss[~allowed] = np.inf
-    best = np.flatnonzero(loss == loss.min())
-    if not np.isfinite(loss[best[0]]):
+    least = loss.min()
+    if not np.isfinite(least):
         raise InputError("no subset may be chosen: allow more latency or memory")
+    best = np.flatnonzero(loss <= least + TIE * abs(least))
     sizes = subset_sizes(table.n_members)[best]
     latency = table.served.latency_ms[best] if table.served else sizes
     return int(best[np.lexsort((best, sizes, latency))[0]])
