@@ -13,7 +13,7 @@ from shipworthy.experiments.assessment import read_simulations
 from shipworthy.experiments.latency_and_memory import measurements_of
 from shipworthy.experiments.own_ensembles import Declared
 from shipworthy.experiments.pick_lines import pick_line
-from shipworthy.experiments.simulated import Asked, asked_of, simulate_unit, tell
+from shipworthy.experiments.simulated import Asked, asked_of, nothing_to_simulate, simulate_unit, tell
 from shipworthy.records import InputError, OwnCascade, Prices, Requirement, SimulationPlan, Study
 from shipworthy.simulation import member_cost
 from shipworthy.study.plan import SIMULATE, plan_study
@@ -203,6 +203,30 @@ def test_the_line_of_a_pick_builds_what_was_predicted(simulated, bench, arm):
             itself = simulation.line_up({"a": said, "b": said}, "binary")
             metric = "accuracy" if pick.get("confidence") else "log_loss"
             assert simulation.scores(itself, np.array([1.0, 0.0]))[1][metric] == pytest.approx(pick["test"], abs=1e-6)
+
+
+def test_a_member_whose_memory_is_not_known_is_left_out(bench, arm, monkeypatch):
+    """Where memory cannot be read of one member, the others are simulated and it is said; of all, nothing is, in a sentence."""
+    missing, said = {"xgboost"}, []
+
+    def without_memory(*of):
+        return tuple(
+            replace(m, values=(), round_index=(), failure="not read") if of[2] in missing and "memory" in m.quantity else m
+            for m in measurements_of(*of)
+        )
+
+    monkeypatch.setattr("shipworthy.experiments.simulate.measurements_of", without_memory)
+    monkeypatch.setattr("shipworthy.experiments.simulated.measurements_of", without_memory)
+    monkeypatch.setattr(bench, "notify", said.append)
+    found = experiments.simulate_ensembles(bench, arm, [*MEMBERS, "soft_vote"])
+    assert found.table.names == ("logistic_regression", "random_forest")
+    assert len(tell(found, arm, Asked()).front) >= 1
+    assert any("xgboost is in no ensemble on paper" in line for line in said)
+    assert nothing_to_simulate(bench, arm, MEMBERS) == ""
+    missing |= {*MEMBERS}
+    with pytest.raises(InputError, match="needs two members that are trained and measured, not 0"):
+        experiments.simulate_ensembles(bench, arm, MEMBERS)
+    assert "and none is" in nothing_to_simulate(bench, arm, MEMBERS)
 
 
 def test_what_cannot_be_simulated_is_a_sentence(bench, arm):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -226,6 +227,11 @@ def test_selections_refuse_what_cannot_be(members_that_vote):
         simulation.greedy(votes, "rmse")
     with pytest.raises(InputError, match="costs must be those of m0, m1, m2"):
         simulation.greedy(votes, "log_loss", priced=PricedCosts(costs_of(votes)[:2]))
+    unknown = (*costs_of(votes)[:2], replace(costs_of(votes)[2], memory_mib=math.nan))
+    for choose in (simulation.greedy, simulation.beam):
+        with pytest.raises(InputError, match="the memory of m2 is not known, so it cannot be charged"):
+            choose(votes, "log_loss", priced=PricedCosts(unknown, per_mib=0.001))
+        assert choose(votes, "log_loss", priced=PricedCosts(unknown, per_ms=0.001)).members, "nobody charges memory"
 
 
 def test_optimism_is_what_choosing_on_the_same_rows_adds(members_that_vote):

@@ -362,6 +362,12 @@ def built_cost(built: Built, percentile: float | None = 99) -> MemberCost:
     return simulation.member_cost(built.name, built.measurements, percentile=percentile)
 
 
+def priced(measured: Sequence[Measurement]) -> bool:
+    """Whether it is known what serving a member costs: its single-stream latency, and its memory."""
+    known = {m.quantity for m in measured if m.round_index and m.conditions.scenario in {"single_stream", "none"}}
+    return {"latency_ms", "memory_mib"} <= known
+
+
 def composite_of(built: Built, percentile: float | None = 99) -> Composite:
     """An ensemble that was measured, as the law of costs is calibrated on it."""
     from shipworthy import simulation
@@ -458,7 +464,9 @@ def simulate_ensembles(
     measured = {c.name: measurements_of(bench, arm, c.name) for c in chosen}
     there = {c.name: c for c in chosen if any(m.quantity == "latency_ms" and not m.failure for m in measured[c.name])}
     trained = {name: training.load(bench.part(bench.fit_unit(arm, name))) for name in there}
-    members = [name for name, c in there.items() if not c.members]
+    members = [name for name, c in there.items() if not c.members and priced(measured[name])]
+    for name in (name for name, c in there.items() if not c.members and name not in members):
+        bench.notify(f"{arm.title}: {name} is in no ensemble on paper, as its latency alone or its memory is not known")
     if len(members) < 2:
         raise InputError(
             f"{arm.title}: a simulation needs two members that are trained and measured, not {len(members)}: name more"

@@ -20,7 +20,7 @@ from shipworthy.experiments.ensembles import ensure_trained
 from shipworthy.experiments.latency_and_memory import measure_latency_and_memory, measurements_of
 from shipworthy.experiments.money import DATED_PRICES
 from shipworthy.experiments.pick_lines import pick_line, written_threshold
-from shipworthy.experiments.simulate import Simulation, simulate_ensembles
+from shipworthy.experiments.simulate import Simulation, priced, simulate_ensembles
 from shipworthy.experiments.workbench import Unit, Workbench, nan_for_null, write_json
 from shipworthy.records import ConfidenceName, InputError, Prices, SimulationPlan, Study, Task
 
@@ -284,12 +284,7 @@ def read_simulated(held: Any, where: str) -> Simulated:
 
 def nothing_to_simulate(bench: Workbench, arm: Arm, names: Sequence[str]) -> str:
     """Why there is no ensemble of these candidates on paper, in a sentence; empty where two members are trained and measured."""
-    there = [
-        n
-        for n in _members(arm, names)
-        if bench.done(bench.fit_unit(arm, n))
-        and any(m.quantity == "latency_ms" and not m.failure for m in measurements_of(bench, arm, n))
-    ]
+    there = [n for n in _members(arm, names) if bench.done(bench.fit_unit(arm, n)) and priced(measurements_of(bench, arm, n))]
     if len(there) > 1:
         return ""
     have = f"only {there[0]} is" if there else "none is"

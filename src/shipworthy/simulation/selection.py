@@ -58,7 +58,19 @@ class PricedCosts:
         return served.latency_ms, served.memory_mib
 
     def penalty(self, membership: NDArray[np.bool_]) -> Floats:
-        """What ensembles are charged, in the metric's unit; what is charged nothing need not be known."""
+        """What ensembles are charged, in the metric's unit; what is charged nothing need not be known.
+
+        Raises
+        ------
+        InputError
+            If what is charged is not known of a member.
+        """
+        for charge, what, known in (
+            (self.per_ms, "latency", [c.latency_ms for c in self.costs]),
+            (self.per_mib, "memory", [c.memory_mib for c in self.costs]),
+        ):
+            if charge and (unknown := [c.name for c, cost in zip(self.costs, known, strict=True) if not math.isfinite(cost)]):
+                raise InputError(f"the {what} of {unknown[0]} is not known, so it cannot be charged: measure it or leave it out")
         latency, memory = self.of(membership)
         charged = np.zeros(len(membership))
         if self.per_ms:
