@@ -151,6 +151,31 @@ def test_what_was_built_stands_beside_what_was_predicted(found):
     assert "nothing shows how far" in reporting.reality_sentence({**found, "reality": ()})
 
 
+def test_another_vote_of_the_same_members_does_not_foretell_one(members_that_vote):
+    """Votes of the same members take as long, so neither teaches the law that predicts the other; those of others teach both."""
+    said = members_that_vote(4, 100, 2)
+
+    def vote(name, members, weights, like):
+        mean = np.average([said[m].test for m in members], axis=0, weights=weights)
+        times = tuple(replace(m, candidate=name) for m in measured(like))
+        return Built(name, members, weights, (), "", False, replace(said["m0"], test=mean), times)
+
+    twice = vote("even", ("m0", "m1"), (0.5, 0.5), "both"), vote("uneven", ("m1", "m0"), (0.8, 0.2), "both")
+    others = vote("of_three", ("m0", "m1", "m2"), (0.2, 0.4, 0.4), "three"), vote("last", ("m2", "m3"), (0.5, 0.5), "three")
+    laws = {}
+    for built in (twice, (*twice, *others)):
+        whole, _ = simulated_of(said, "binary", built=built)
+        laws |= {(len(built), row["candidate"]): row["law"] for row in whole.reality().to_dict("records")}
+    assert laws == {
+        (2, "even"): 0,
+        (2, "uneven"): 0,
+        (4, "even"): 2,
+        (4, "uneven"): 2,
+        (4, "of_three"): 3,
+        (4, "last"): 3,
+    }
+
+
 def test_the_page_and_the_table_say_what_was_simulated(found):
     """A view holds every figure and table; the frame marks each row as simulated or measured."""
     drawn = {}

@@ -282,9 +282,10 @@ class Simulation:
     def reality(self) -> pd.DataFrame:
         """Every ensemble that was built, beside what the simulation says of it.
 
-        What calibrated the law never tests it: each is predicted by a law that was calibrated on the others, and by the plain
-        sum of its members where fewer than two others were built. Each is predicted as it was built, one member after another,
-        whatever build is assumed of the others: a prediction for another build meets no reality.
+        What calibrated the law never tests it: each is predicted by a law that was calibrated on the others, of which another
+        vote of the same members is none, and by the plain sum of its members where fewer than two others were built. Each is
+        predicted as it was built, one member after another, whatever build is assumed of the others: a prediction for another
+        build meets no reality.
 
         Returns
         -------
@@ -300,8 +301,10 @@ class Simulation:
 
         rows = []
         for built in self.built:
-            # A cascade teaches the law nothing: it asks some members of some queries.
-            others = [b for b in self.built if b is not built and not b.confidence]
+            # A cascade teaches the law nothing: it asks some members of some queries. Another vote of the same members takes as
+            # long, whatever its weights: to have measured that is to have measured this.
+            same = None if built.confidence else (set(built.members), built.stacked)
+            others = [b for b in self.built if not b.confidence and (set(b.members), b.stacked) != same]
             row: dict[str, object] = {"candidate": built.name, "members": " + ".join(built.members)}
             row |= {
                 "law": len(others) if len(others) > 1 else 0,
