@@ -19,8 +19,11 @@ from sklearn.ensemble import VotingClassifier, VotingRegressor
 from sklearn.preprocessing import LabelEncoder
 
 from shipworthy import simulation
-from shipworthy.records import InputError, Predictions
+from shipworthy.candidates.choosers import weighted_vote
+from shipworthy.records import Ingredients, InputError, Predictions
 from shipworthy.simulation.subsets import subset_sizes
+
+CATALOGUED = ("knn", "random_forest", "extra_trees")
 
 
 class Reciter(ClassifierMixin, BaseEstimator):
@@ -203,6 +206,23 @@ def test_a_vote_of_copies_is_the_copy(members_that_vote, seed, copies, n_classes
     table = simulation.every_subset(votes, n_jobs=1)
     for metric, values in table.oof.items():
         assert np.allclose(values[1:], values[1], rtol=0, atol=1e-12), metric
+
+
+@pytest.mark.parametrize("n_classes", [2, 4])
+@pytest.mark.parametrize("weights", [(1, 1, 1), (0.25, 0.5, 0.25), (0.2, 0.2, 0.6)])
+def test_a_tie_of_a_weighted_vote_is_one_when_it_is_built(members_that_vote, n_classes, weights):
+    """Of members that say tenths, what is scored of weights is the accuracy of the vote that a study builds with them."""
+    said = members_that_vote(3, 2000, n_classes, coarse=True)
+    votes = simulation.line_up(said, "binary" if n_classes == 2 else "multiclass")
+    shares = np.array(weights) / sum(weights)
+    ingredients = Ingredients(numeric=(), categorical=(), task=votes.task, weights=dict(zip(CATALOGUED, shares, strict=True)))
+    declared = weighted_vote(ingredients)
+    built = voting(said, list(said), n_classes)
+    built.weights = declared.weights
+    answers = built.predict(np.arange(2000))
+    assert simulation.scores(votes, shares)[0]["accuracy"] == metrics.accuracy_score(said["m0"].oof_y, answers)
+    if len(set(weights)) == 1:
+        assert simulation.every_subset(votes).oof["accuracy"][0b111] == metrics.accuracy_score(said["m0"].oof_y, answers)
 
 
 @given(seed=st.integers(0, 10_000))

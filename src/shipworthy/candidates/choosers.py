@@ -51,6 +51,9 @@ def weighted_vote(ingredients: Ingredients, own: Mapping[str, Candidate] = NONE)
     names = list(ingredients.weights) or list(LIBRARY_OF_REGRESSORS if regression else LIBRARY)
     members = [(name, (own.get(name) or get(name)).build(ingredients)) for name in names]
     weights = list(ingredients.weights.values()) or None
+    if weights and len(set(weights)) == 1:
+        # The plain mean, to the last bit: a tie of what members say in tenths is one in every mean, and in few weighted ones.
+        weights = None
     if regression:
         return VotingRegressor(members, weights=weights, n_jobs=ingredients.n_jobs)
     return VotingClassifier(members, voting="soft", weights=weights, flatten_transform=False, n_jobs=ingredients.n_jobs)

@@ -160,9 +160,12 @@ def scores(votes: Votes, weights: Floats) -> tuple[dict[str, float], dict[str, f
     tuple of two dicts
     """
     metrics = METRICS[votes.task] + (("roc_auc",) if votes.task != "regression" else ())
+    chosen = weights[weights > 0]
+    # In the steps of scikit-learn's votes, so that a tie here is a tie there; equal weights are the plain mean, as when built.
+    steps = None if len(set(chosen.tolist())) == 1 else chosen
     found = []
     for rows in (votes.oof, votes.test):
-        mean = np.einsum("k,kcn->cn", weights[weights > 0], rows.said[weights > 0])
+        mean = np.average(rows.said[weights > 0], axis=0, weights=steps)
         found.append({m: score(m, rows.y, mean) for m in metrics})
     return found[0], found[1]
 
