@@ -7,14 +7,17 @@ from dataclasses import asdict, replace
 from itertools import combinations
 
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from shipworthy import experiments, reporting, simulation
+from shipworthy.experiments.assessment import SAMPLE_COLUMNS
 from shipworthy.experiments.simulate import Built, Simulation
 from shipworthy.experiments.simulated import Asked, read_simulated, tell
-from shipworthy.records import Conditions, InputError, Measurement, Predictions
+from shipworthy.records import Conditions, InputError, Measurement, Predictions, Prices, Record, Study
+from shipworthy.reporting.content import ReportContent
 from shipworthy.reporting.picks import pick_within, simulation_frame, simulation_view
 
 HERE = Conditions("m", "v", 1, "single_stream", 1, 0, 50, "off", "lean", "0", 0.0)
@@ -196,6 +199,29 @@ def test_the_page_and_the_table_say_what_was_simulated(found):
         assert f"{pick['test']:.4f}; {pick['oof']:.4f} out of fold" in words
 
 
+def test_a_line_is_copied_from_the_report_as_it_was_printed(found):
+    """In Markdown, as in HTML, the line that builds a cascade is code: no bracket of it is escaped, and YAML reads it."""
+    prices = Prices(as_of="2026-01", source="a test", vcpu_hour_usd=0.04, gib_hour_usd=0.005)
+    study = Study(name="paper", question="Which?", datasets=("cells",), candidates=("m0",), prices=prices)
+    content = ReportContent(
+        study=study,
+        records=pd.DataFrame(columns=list(Record.__slots__)),
+        samples=pd.DataFrame(columns=list(SAMPLE_COLUMNS)),
+        verdicts=[],
+        requirement_verdicts=[],
+        picks=[],
+        environment={"machine": {"processor": "a processor", "cannot": []}, "commit": "abc"},
+        missing=[],
+        timings={},
+        simulations=[found],
+    )
+    report = reporting.build_report(content)
+    (agreed,) = (p for p in found["picks"] if p["name"] == "sim_agreement")
+    assert f"| `{agreed['line']}` |" in report.markdown
+    assert f"<code>{agreed['line']}</code>" in report.html
+    assert f"| log loss {found['reality'][0]['metric_measured']:.4f} |" in report.markdown
+
+
 def test_picks_that_are_the_same_share_a_row(found):
     """One member chosen three times is one row with three names; other weights of the same members are another pick."""
     facts = found["picks"][0] | {"members": ["m0"], "weights": [1.0], "line": "- m0"}
@@ -289,7 +315,7 @@ def test_the_subsets_that_are_shown_are_of_all_members(members_that_vote):
     # A thousand MiB for the first: who holds it is told by its memory.
     memories = {name: 1000.0 if name == "m0" else 1.0 for name in said}
     measurements = [
-        replace(m, candidate=name, values=(memories[name],) if m.quantity == "memory_mib" else m.values)
+        replace(m, candidate=name, **({"values": (memories[name],)} if m.quantity == "memory_mib" else {}))
         for name in said
         for m in measured("m1")
     ]

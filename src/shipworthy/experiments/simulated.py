@@ -385,8 +385,8 @@ def _charge(found: Simulation) -> str:
     assert shares is not None
     per_ms, per_mib = found.charges()
     return (
-        f"Charged for costs, a member must save {100 * shares.ms_share:g} % of the best member's loss for each millisecond of p99"
-        f" ({per_ms:.2g}) and {100 * shares.mib_share:g} % for each MiB ({per_mib:.2g}): the shares of the candidate greedy_cost."
+        f"The choice 'greedy, charged for costs' counts a millisecond of p99 as {per_ms:.2g}, {100 * shares.ms_share:g} % of the"
+        f" best member's loss, and a MiB as {per_mib:.2g}, {100 * shares.mib_share:g} %, as the candidate greedy_cost does."
     )
 
 
@@ -583,7 +583,7 @@ def _agreed_cascade(found: Simulation, agreed: Mapping[tuple[str, str, str], Tri
     if not good:
         return None
     best = min(good, key=lambda c: (c.mean_ms.item(), c.members))
-    why = "the fastest three of which a third is asked where two differ, as accurate out of fold as the most accurate member"
+    why = "the fastest three, the third asked where two differ, that are as accurate out of fold as the most accurate member"
     return _cascade_pick(found, "sim_agreement", why, best.members, [], "agreement")
 
 

@@ -31,6 +31,7 @@ TIE = 1e-12
 ROUNDING = 1e-9
 """Scores nearer than this, of numbers about 1, are the same but for the order in which they were added up."""
 AS_BUILT = "Those are predicted as they were built, one member after another; the build that is assumed here has met no reality."
+SCORES = {"score on paper": "predicted", "score as built": "measured"}
 FIGURES = {
     "frontier": simulation.ensemble_frontier,
     "members": simulation.diminishing_return,
@@ -227,7 +228,8 @@ def reality_table(found: Mapping[str, Any]) -> pd.DataFrame:
     for r in found["reality"]:
         row: dict[str, Any] = {"candidate": r["candidate"], "members": r["members"]}
         row["law from"] = "shares of rows" if r.get("confidence") else f"{r['law']} others" if r["law"] else "a plain sum"
-        row |= {"simulated": score(r["metric_predicted"]), "measured": score(r["metric_measured"])}
+        # Of a cascade it is the accuracy, of a vote the metric that subsets are chosen by: the name stands beside each.
+        row |= {how: f"{label(r['metric'])} {score(r[f'metric_{key}'])}" for how, key in SCORES.items()}
         for key, words in (("mean", "mean (ms)"), ("p50", "p50 (ms)"), ("p99", "p99 (ms)"), ("memory", "memory (MiB)")):
             if f"{key}_measured" not in r:  # a run from before means were kept
                 continue
@@ -323,7 +325,9 @@ def simulation_view(simulations: Sequence[Mapping[str, Any]], drawn: dict[str, s
         sentences = [budget_sentence(found, **budget, examples=found.get("examples", ())), found["law"], reality_sentence(found)]
         sentences += [found["charge"]] if found.get("charge") else []
         sentences.append(
-            f"The front beats {100 * found['hypervolume']:.0f} % of the box between the best and the worst of all subsets."
+            f"The hypervolume of the front is {100 * found['hypervolume']:.0f} %: so much of the room between the worst and"
+            " the best score, latency and memory of all subsets is beaten by an ensemble of the front. One that is best in all"
+            " three would have 100 %."
         )
         tables = {"Picks": pick_table(found), "What each member is worth": worth_table(found)}
         if found["reality"]:
