@@ -222,6 +222,18 @@ def test_a_line_is_copied_from_the_report_as_it_was_printed(found):
     assert f"| log loss {found['reality'][0]['metric_measured']:.4f} |" in report.markdown
 
 
+def test_members_that_are_all_alike_are_drawn_and_told(members_that_vote, recwarn):
+    """Of copies one is worth a look, no figure warns of a scale without height, and what is tiny is not told as 0.0000."""
+    same = members_that_vote(1, 80)["m0"]
+    whole, metric = simulated_of({"m0": same, "m1": same}, "binary")
+    told = asdict(tell(whole, experiments.make_arm("adult"), Asked(metric=metric)))
+    findings = [reporting.ensemble_frontier(told).finding, reporting.cascade_curves(told).finding]
+    assert findings[0] == "adult: of 3 ensembles on paper one is worth a look; the knee is m0"
+    assert not [str(w.message) for w in recwarn if "identical" in str(w.message)]
+    ways = tuple({**way, "gap_oof": 2e-6} if way["way"] == "greedy" else way for way in told["ways"])
+    assert "costs under 0.0001 log loss beside trying all" in reporting.price_of_greed({**told, "ways": ways}).finding
+
+
 def test_picks_that_are_the_same_share_a_row(found):
     """One member chosen three times is one row with three names; other weights of the same members are another pick."""
     facts = found["picks"][0] | {"members": ["m0"], "weights": [1.0], "line": "- m0"}

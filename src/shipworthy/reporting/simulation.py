@@ -85,6 +85,17 @@ def _better_by(found: Mapping[str, Any], ours: float, theirs: float) -> float:
     return ours - theirs if _greater(found) else theirs - ours
 
 
+def _margin(difference: float) -> str:
+    """How far apart two scores are, never nothing: that is for who asks to say.
+
+    Examples
+    --------
+    >>> _margin(-0.00934), _margin(0.00002)
+    ('0.0093', 'under 0.0001')
+    """
+    return f"{abs(difference):.4f}" if abs(difference) >= 0.00005 else "under 0.0001"
+
+
 def short(members: str | Sequence[str]) -> str:
     """The members of an ensemble, or how many they are where their names would fill the figure.
 
@@ -122,11 +133,12 @@ def ensemble_frontier(found: Mapping[str, Any], *, marked: Mapping[str, Any] | N
     bend = next(row for row in front if row["knee"])
     best = min(front, key=lambda row: -_better_by(found, row["oof"], 0.0))
     n = 2 ** len(found["members"]) - 1
-    finding = f"{_whose(found)}: of {n:,} ensembles on paper {len(front)} are worth a look; the knee is {short(bend['members'])}"
+    worth = "one is" if len(front) == 1 else f"{len(front)} are"
+    finding = f"{_whose(found)}: of {n:,} ensembles on paper {worth} worth a look; the knee is {short(bend['members'])}"
     gain = _better_by(found, best["test"], bend["test"])
     if best["members"] != bend["members"]:
         more = "better" if gain >= 0 else "worse"
-        finding += f", and the best out of fold is {abs(gain):.4f} {label(found['metric'])} {more} on test rows"
+        finding += f", and the best out of fold is {_margin(gain)} {label(found['metric'])} {more} on test rows"
         finding += f" at {times(best['latency_ms'] / bend['latency_ms'])} its latency"
     with theme():
         figure, ax = canvas(finding, 6.4)
@@ -290,7 +302,7 @@ def diminishing_return(found: Mapping[str, Any]) -> ReportFigure:
         finding = f"{_whose(found)}: one member alone, {first['members']}, is as good out of fold as any vote"
     else:
         verb, joint = ("gain", "over") if gain >= 0 else ("lose", "to")
-        finding = f"{_whose(found)}: {best['size']} members are best out of fold; on test rows they {verb} {abs(gain):.4f}"
+        finding = f"{_whose(found)}: {best['size']} members are best out of fold; on test rows they {verb} {_margin(gain)}"
         finding += f" {metric} {joint} the best one, at {times(best['latency_ms'] / first['latency_ms'])} its latency"
     with theme():
         figure, ax = canvas(finding, 5.8)
@@ -328,7 +340,7 @@ def price_of_greed(found: Mapping[str, Any]) -> ReportFigure:
     ways = [row for row in found["ways"] if row["way"] != "every subset"]
     metric = label(found["metric"])
     greedy = next(row for row in ways if row["way"] == "greedy")
-    price = "nothing" if abs(greedy["gap_oof"]) <= TIE else f"{abs(greedy['gap_oof']):.4f} {metric}"
+    price = "nothing" if abs(greedy["gap_oof"]) <= TIE else f"{_margin(greedy['gap_oof'])} {metric}"
     verb, more = "gains" if greedy["gap_oof"] < -TIE else "costs", more_than_tried(found)
     finding = (
         f"{title_of(found)}: adding one member at a time{f' of all {more}' if more else ''} {verb} {price} beside trying all"
@@ -459,7 +471,8 @@ def _see(ax: Axes, found: Mapping[str, Any]) -> bool:
     good = [row["accuracy"] for row in found["alone"]]
     top = max(float(lines.max()), *good)
     bottom = max(min(float(lines.min()), *good), top - 3 * (top - float(np.median(lines)) + 0.002))
-    room = 0.08 * (top - bottom)
+    # Of members that are all alike there is one accuracy, and a scale must have two ends.
+    room = 0.08 * max(top - bottom, 0.01)
     ax.set_ylim(bottom - 1.5 * room, top + room)
     x = np.concatenate([*(np.array(c["mean_ms"]) for c in found["curves"]), [row["mean_ms"] for row in found["alone"]]])
     low, high = float(x.min()), float(x.max())
