@@ -152,6 +152,21 @@ def test_percentiles_of_mixtures_are_those_of_pooled_values(seed, percentile):
     assert mixture_percentile(np.stack([first, both]), shares, percentile) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("how", ["margin", "agreement"])
+def test_of_equally_accurate_cascades_the_fastest_is_taken(members_that_vote, how):
+    """Accuracies are counts of rows, in whatever order shares of them were added up: of equal counts the fastest is chosen."""
+    rng = np.random.default_rng(0)
+    for seed in range(10):
+        votes = simulation.line_up(members_that_vote(4, 70, 2, seed=seed), "binary")
+        latencies = {name: rng.lognormal(0.7 * i, 0.6, 200) for i, name in enumerate(votes.names)}
+        triples = simulation.triple_cascades(votes, latencies, how=how, levels=9).values()
+        accuracy, mean_ms = (np.concatenate([getattr(c, k).ravel() for c in triples]) for k in ("accuracy", "mean_ms"))
+        counts = np.round(70 * accuracy)
+        chosen = simulation.best_cascade(triples)
+        assert np.round(70 * chosen.accuracy) == counts.max()
+        assert chosen.mean_ms == mean_ms[counts == counts.max()].min()
+
+
 def test_agreement_of_two_before_the_third(members_that_vote):
     """By agreement the first answers nothing alone; the pick of a triple is what one cascade of these members would do."""
     votes = simulation.line_up(members_that_vote(3, 80), "binary")

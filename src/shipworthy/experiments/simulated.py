@@ -468,7 +468,7 @@ def _cascades(
         triples = {how: simulation.exact_triples(best, _drawn(found), how=how) for how in hows}
         rows += [{"confidence": how, **_cascade_row(three.best())} for how, three in triples.items()]
         rows.append({"confidence": "agreement", **_cascade_row(simulation.best_cascade(agreed.values()))})
-    return sorted(rows, key=lambda row: (-row["accuracy"], row["mean_ms"]))
+    return sorted(rows, key=lambda row: (-round(row["accuracy"], 12), row["mean_ms"]))
 
 
 def _by_agreement(found: Simulation) -> dict[tuple[str, str, str], TripleCascade]:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shipworthy.records import ConfidenceName, Floats, InputError, Ints, Measurement
+from shipworthy.simulation.scoring import TIE
 from shipworthy.simulation.votes import Rows, Votes
 
 if TYPE_CHECKING:
@@ -303,17 +304,20 @@ def best_cascade(
     InputError
         If none keeps them.
     """
-    best: tuple[tuple[float, float], PairCascade | TripleCascade, int] | None = None
-    for cascade in cascades:
+    held = list(cascades)
+
+    def accuracy_of(cascade: PairCascade | TripleCascade) -> Floats:
         keeps = (cascade.mean_ms <= mean_ms) & (cascade.percentile_ms <= percentile_ms)
-        if not keeps.any():
-            continue
-        accuracy = np.where(keeps, cascade.accuracy, -np.inf).ravel()
-        equal = np.flatnonzero(accuracy == accuracy.max())
-        place = int(equal[cascade.mean_ms.ravel()[equal].argmin()])
-        rank = (-float(accuracy[place]), float(cascade.mean_ms.ravel()[place]))
-        if best is None or rank < best[0]:
-            best = rank, cascade, place
+        return np.where(keeps, cascade.accuracy, -np.inf).ravel()
+
+    top = max((float(accuracy_of(cascade).max()) for cascade in held), default=-math.inf)
+    best: tuple[float, PairCascade | TripleCascade, int] | None = None
+    for cascade in held if math.isfinite(top) else []:
+        # Shares of rows were added up, so equals may differ by rounding.
+        equal = np.flatnonzero(accuracy_of(cascade) >= top - TIE)
+        means = cascade.mean_ms.ravel()[equal]
+        if len(equal) and (best is None or means.min() < best[0]):
+            best = float(means.min()), cascade, int(equal[means.argmin()])
     if best is None:
         raise InputError(
             f"no cascade keeps a mean of {mean_ms:g} ms and a percentile of {percentile_ms:g} ms: allow more latency"
