@@ -73,6 +73,20 @@ def test_copies_of_a_member_are_not_collected(members_that_vote, seed):
 
 
 @pytest.mark.parametrize(("task", "n_classes", "metric"), [("binary", 2, "log_loss"), ("regression", 1, "rmse")])
+def test_copies_do_not_fill_a_short_cut(members_that_vote, task, n_classes, metric):
+    """No part of what greedy without replacement or a beam chose among copies scores the same but for rounding."""
+    for seed in range(40):
+        said = members_that_vote(2, 200, n_classes, seed=seed)
+        copied = {"a": said["m0"], "b": said["m1"], "a2": said["m0"], "a3": said["m0"], "b2": said["m1"]}
+        votes = simulation.line_up(copied, task)
+        table = simulation.every_subset(votes)
+        for chosen in (simulation.greedy(votes, metric, replacement=False), simulation.beam(votes, metric)):
+            whole = table.subset(chosen.members)
+            parts = [part for part in range(1, whole) if part & whole == part]
+            assert not np.isclose(table.oof[metric][parts], table.oof[metric][whole], rtol=1e-13, atol=0).any(), chosen.members
+
+
+@pytest.mark.parametrize(("task", "n_classes", "metric"), [("binary", 2, "log_loss"), ("regression", 1, "rmse")])
 def test_a_wide_beam_finds_the_exact_best(members_that_vote, task, n_classes, metric):
     """Wide enough to hold all votes of a size, the beam is exhaustive, and its price of greed is nothing; width 1 is greedy."""
     votes = simulation.line_up(members_that_vote(6, 80, n_classes, seed=5), task)

@@ -19,7 +19,7 @@ import numpy as np
 from shipworthy.records import Floats, InputError, Selection
 from shipworthy.simulation.costs import Build, CostModel, MemberCost, serve
 from shipworthy.simulation.frontier import Pick, pick
-from shipworthy.simulation.scoring import as_loss, check_metric, score, scores
+from shipworthy.simulation.scoring import TIE, as_loss, check_metric, score, scores
 from shipworthy.simulation.subsets import SubsetTable, error_products, usable_cores
 from shipworthy.simulation.votes import Votes, true_class_first
 
@@ -195,7 +195,7 @@ def greedy(
             counts = counts.copy()
             counts[chosen] += 1
             sums = extensions.add(sums, chosen)
-            if objective[chosen] < best:
+            if _beats(float(objective[chosen]), best):
                 best, kept = float(objective[chosen]), counts
     way = "with replacement" if replacement else "without replacement"
     return _selection(
@@ -246,7 +246,7 @@ def beam(
         for _ in range(min(most, n)):
             ranked = _grown(extensions, front, n, priced)[:width]
             front = [(members, extensions.add(sums, i)) for _, members, i, sums in ranked]
-            if ranked[0][0] < best:
+            if _beats(ranked[0][0], best):
                 best, kept = ranked[0][:2]
     weights = np.array([kept >> i & 1 for i in range(n)]) / kept.bit_count()
     return _selection(
@@ -268,6 +268,11 @@ def _grown(
             larger = members | 1 << i
             grown.setdefault(larger, (float(objective[i]), larger, i, sums))
     return sorted(grown.values(), key=lambda vote: vote[:2])
+
+
+def _beats(objective: float, best: float) -> bool:
+    """Whether an objective is less by more than rounding: a vote that holds a copy besides is no better, and costs more."""
+    return objective < best and not math.isclose(objective, best, rel_tol=TIE)
 
 
 def _first_of_least(objective: Floats, counts: NDArray[np.int64]) -> int:
