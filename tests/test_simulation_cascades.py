@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -165,6 +166,25 @@ def test_of_equally_accurate_cascades_the_fastest_is_taken(members_that_vote, ho
         chosen = simulation.best_cascade(triples)
         assert np.round(70 * chosen.accuracy) == counts.max()
         assert chosen.mean_ms == mean_ms[counts == counts.max()].min()
+
+
+def test_pairs_one_after_the_other_take_the_room_of_one(members_that_vote):
+    """They are those that all together are, and the most memory that is held is a fraction of what all of them take."""
+    votes = simulation.line_up(members_that_vote(8, 3000), "binary")
+    latencies = dict.fromkeys(votes.names, np.linspace(1, 2, 50))
+
+    def peak_of(work):
+        tracemalloc.start()
+        try:
+            return work(), tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    best, one_by_one = peak_of(lambda: [c.accuracy.max() for c in simulation.each_pair_cascade(votes, latencies)])
+    held, together = peak_of(lambda: simulation.pair_cascades(votes, latencies))
+    assert best == [c.accuracy.max() for c in held.values()]
+    assert len(held) == 8 * 7
+    assert one_by_one < together / 3
 
 
 def test_agreement_of_two_before_the_third(members_that_vote):

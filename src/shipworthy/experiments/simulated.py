@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -346,9 +346,9 @@ def tell(found: Simulation, arm: Arm, asked: Asked) -> Simulated:
     Simulated
     """
     classes = found.votes.task != "regression"
-    curves = _pairs(found) if classes else {}
+    pairs = _pairs(found) if classes else []
     ways = found.short_cuts()
-    cheap = _cheap_cascade(found, curves) if classes else None
+    cheap = _cheap_cascade(found, pairs) if classes else None
     agreed = _by_agreement(found) if classes else {}
     agreement = _agreed_cascade(found, agreed) if classes else None
     return Simulated(
@@ -367,8 +367,8 @@ def tell(found: Simulation, arm: Arm, asked: Asked) -> Simulated:
         sizes=_rows(found.by_size()),
         ways=_rows(ways),
         worth=_rows(found.worth()),
-        cascades=tuple(_cascades(found, curves, agreed)) if classes else (),
-        curves=tuple(_curve(how, c) for (how, _), c in _told_pairs(curves, cheap)),
+        cascades=tuple(_cascades(found, pairs, agreed)) if classes else (),
+        curves=tuple(_curve(found, pair) for pair in _told_pairs(pairs, cheap)),
         alone=tuple(_alone(found)) if classes else (),
         picks=tuple(_picks(found, ways, [c for c in (cheap, agreement) if c], asked)),
         reality=_rows(found.reality()),
@@ -422,18 +422,38 @@ def _hypervolume(found: Simulation) -> float:
     return simulation.hypervolume(scaled, np.ones(3))
 
 
-def _pairs(found: Simulation) -> dict[tuple[str, tuple[str, ...]], PairCascade]:
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """What is kept of a pair at all its thresholds, which are as many as there are rows: its best, and its cheapest good one."""
+
+    how: ConfidenceName
+    members: tuple[str, ...]
+    best: CascadePick
+    cheapest: tuple[float, float] | None
+    """Mean latency (ms) and threshold, where it beats the most accurate member alone; None where it nowhere does."""
+
+
+def _pairs(found: Simulation) -> list[_Pair]:
     """Every ordered pair, by margin and by entropy; with two classes they order rows alike, so margin is enough."""
     from shipworthy import simulation
 
-    drawn = _drawn(found)
-    out: dict[tuple[str, tuple[str, ...]], PairCascade] = {
-        ("margin", members): c for members, c in simulation.pair_cascades(found.votes, drawn).items()
-    }
-    if found.votes.task == "multiclass":
-        entropic = simulation.pair_cascades(found.votes, drawn, how="entropy")
-        out |= {("entropy", members): c for members, c in entropic.items()}
-    return out
+    drawn, alone = _drawn(found), _most_accurate_alone(found)
+    hows: tuple[ConfidenceName, ...] = ("margin", "entropy") if found.votes.task == "multiclass" else ("margin",)
+    # One at a time: of a million rows, those of a dozen members would take gigabytes.
+    return [
+        _Pair(how, c.members, simulation.best_cascade([c]), _cheapest(c, alone))
+        for how in hows
+        for c in simulation.each_pair_cascade(found.votes, drawn, how=how)
+    ]
+
+
+def _cheapest(cascade: PairCascade, alone: tuple[float, float]) -> tuple[float, float] | None:
+    # A cascade that hardly ever or nearly always asks the second is no cascade.
+    good = np.flatnonzero(_beats(cascade, alone) & (cascade.early > LEAST_SHARE) & (cascade.early < 1 - LEAST_SHARE))
+    if not len(good):
+        return None
+    place = int(good[cascade.mean_ms[good].argmin()])
+    return float(cascade.mean_ms[place]), written_threshold(cascade.thresholds, place)
 
 
 def _drawn(found: Simulation) -> dict[str, Any]:
@@ -442,26 +462,21 @@ def _drawn(found: Simulation) -> dict[str, Any]:
     return simulation.latency_samples(found.table.names, found.measurements, np.random.default_rng(0))
 
 
-def _told_pairs(
-    curves: Mapping[tuple[str, tuple[str, ...]], PairCascade], cheap: Mapping[str, Any] | None
-) -> list[tuple[tuple[str, tuple[str, ...]], PairCascade]]:
+def _told_pairs(pairs: Sequence[_Pair], cheap: Mapping[str, Any] | None) -> list[_Pair]:
     """The pair that is picked, and those that are the most accurate out of fold: three, each with a first member of its own."""
     picked = (cheap["confidence"], tuple(cheap["members"])) if cheap else None
-    ordered = sorted(curves.items(), key=lambda item: (item[0] != picked, -float(item[1].accuracy.max())))
-    firsts: dict[str, tuple[tuple[str, tuple[str, ...]], PairCascade]] = {}
-    for key, c in ordered:
-        firsts.setdefault(key[1][0], (key, c))
+    firsts: dict[str, _Pair] = {}
+    for pair in sorted(pairs, key=lambda pair: ((pair.how, pair.members) != picked, -pair.best.accuracy)):
+        firsts.setdefault(pair.members[0], pair)
     return list(firsts.values())[:3]
 
 
 def _cascades(
-    found: Simulation,
-    curves: Mapping[tuple[str, tuple[str, ...]], PairCascade],
-    agreed: Mapping[tuple[str, str, str], TripleCascade],
+    found: Simulation, pairs: Sequence[_Pair], agreed: Mapping[tuple[str, str, str], TripleCascade]
 ) -> list[dict[str, Any]]:
     from shipworthy import simulation
 
-    rows = [{"confidence": how, **_cascade_row(simulation.best_cascade([c]))} for (how, _), c in curves.items()]
+    rows = [{"confidence": pair.how, **_cascade_row(pair.best)} for pair in pairs]
     if agreed:
         best = _most_accurate(found)
         hows: tuple[ConfidenceName, ...] = ("margin", "entropy") if found.votes.task == "multiclass" else ("margin",)
@@ -494,10 +509,13 @@ def _cascade_row(chosen: CascadePick) -> dict[str, Any]:
     return {**asdict(chosen), "members": list(chosen.members), "thresholds": list(chosen.thresholds)}
 
 
-def _curve(how: str, cascade: PairCascade) -> dict[str, Any]:
+def _curve(found: Simulation, pair: _Pair) -> dict[str, Any]:
+    from shipworthy import simulation
+
+    cascade = next(iter(simulation.each_pair_cascade(found.votes.only(pair.members), _drawn(found), how=pair.how)))
     places = np.unique(np.linspace(0, len(cascade.thresholds) - 1, SHOWN_THRESHOLDS).astype(int))
     columns = ("thresholds", "early", "accuracy", "accuracy_test", "mean_ms", "percentile_ms")
-    return {"members": list(cascade.members), "confidence": how} | {c: getattr(cascade, c)[places].tolist() for c in columns}
+    return {"members": list(cascade.members), "confidence": pair.how} | {c: getattr(cascade, c)[places].tolist() for c in columns}
 
 
 def _alone(found: Simulation) -> list[dict[str, Any]]:
@@ -558,22 +576,14 @@ def _pick_row(name: str, why: str, pick: Pick) -> dict[str, Any]:
     return {"name": name, "why": why, "members": list(pick.members), "weights": shares, **facts}
 
 
-def _cheap_cascade(found: Simulation, curves: Mapping[tuple[str, tuple[str, ...]], PairCascade]) -> dict[str, Any] | None:
+def _cheap_cascade(found: Simulation, pairs: Sequence[_Pair]) -> dict[str, Any] | None:
     """The pair with the least mean latency of those that beat the most accurate member alone."""
-    best: tuple[float, str, tuple[str, ...], float] | None = None
-    alone = _most_accurate_alone(found)
-    for (how, members), c in curves.items():
-        # A cascade that hardly ever or nearly always asks the second is no cascade.
-        good = np.flatnonzero(_beats(c, alone) & (c.early > LEAST_SHARE) & (c.early < 1 - LEAST_SHARE))
-        if len(good):
-            place = int(good[c.mean_ms[good].argmin()])
-            option = float(c.mean_ms[place]), how, members, written_threshold(c.thresholds, place)
-            best = option if best is None or option < best else best
-    if best is None:
+    options = [(*pair.cheapest, pair) for pair in pairs if pair.cheapest]
+    if not options:
         return None
-    _, how, members, threshold = best
+    _, threshold, pair = min(options, key=lambda option: (option[0], option[2].how, option[2].members))
     why = "the fastest pair that is as accurate out of fold as the most accurate member"
-    return _cascade_pick(found, "sim_cascade", why, members, [threshold], cast("ConfidenceName", how))
+    return _cascade_pick(found, "sim_cascade", why, pair.members, [threshold], pair.how)
 
 
 def _agreed_cascade(found: Simulation, agreed: Mapping[tuple[str, str, str], TripleCascade]) -> dict[str, Any] | None:

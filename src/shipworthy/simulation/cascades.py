@@ -10,7 +10,7 @@ This module does *not* know how a cascade is deployed, or how its members were m
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 from typing import TYPE_CHECKING
@@ -182,9 +182,30 @@ def pair_cascades(
     InputError
         For a regression, a member without latencies, or agreement, which takes two members before the last.
     """
+    return {c.members: c for c in each_pair_cascade(votes, latencies, how=how, percentile=percentile)}
+
+
+def each_pair_cascade(
+    votes: Votes, latencies: Mapping[str, Floats], *, how: ConfidenceName = "margin", percentile: float = 99
+) -> Iterator[PairCascade]:
+    """As :func:`pair_cascades`, one after the other: all together take four numbers for each pair and out-of-fold row.
+
+    Parameters
+    ----------
+    votes, latencies, how, percentile
+        As for :func:`pair_cascades`.
+
+    Yields
+    ------
+    PairCascade
+
+    Raises
+    ------
+    InputError
+        As from :func:`pair_cascades`.
+    """
     check_cascades(votes, latencies)
     right = [_right(rows) for rows in (votes.oof, votes.test)]
-    out: dict[tuple[str, str], PairCascade] = {}
     for a, first in enumerate(votes.names):
         sure, sure_test = (confidence(rows.said[a], how) for rows in (votes.oof, votes.test))
         order, ends, thresholds = _falling(sure)
@@ -200,7 +221,7 @@ def pair_cascades(
                 others = _prefix(r[b], o)
                 accuracy.append((mine + others[-1] - others[e]) / len(o))
             both = latencies[first] + latencies[second]
-            out[first, second] = PairCascade(
+            yield PairCascade(
                 members=(first, second),
                 thresholds=thresholds,
                 early=early,
@@ -210,7 +231,6 @@ def pair_cascades(
                 mean_ms=latencies[first].mean() + (1 - early) * latencies[second].mean(),
                 percentile_ms=_two_stage_percentile(latencies[first], both, early, percentile),
             )
-    return out
 
 
 def triple_cascades(
