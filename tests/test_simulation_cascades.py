@@ -237,6 +237,9 @@ def test_cascades_refuse_what_cannot_be(members_that_vote):
         simulation.pair_cascades(votes, {"m0": np.ones(3)})
     with pytest.raises(InputError, match="different numbers of latencies"):
         simulation.pair_cascades(votes, {"m0": np.ones(3), "m1": np.ones(4)})
+    for none in (np.ones(0), np.full(3, np.nan)):
+        with pytest.raises(InputError, match="the latencies of m0 are none, or not all finite"):
+            simulation.pair_cascades(votes, {"m0": none, "m1": none})
     with pytest.raises(InputError, match="a cascade of three needs three members, not 2"):
         simulation.triple_cascades(votes, draws(votes))
     for members, thresholds, how, said in (

@@ -526,7 +526,7 @@ def _right(rows: Rows) -> Floats:
 
 
 def check_cascades(votes: Votes, latencies: Mapping[str, Floats]) -> None:
-    """Refuse a regression, a single member, and latencies that are not of all members or not equally many.
+    """Refuse a regression, a single member, and latencies that are not of all members, not equally many, or no numbers.
 
     Raises
     ------
@@ -541,3 +541,5 @@ def check_cascades(votes: Votes, latencies: Mapping[str, Floats]) -> None:
         raise InputError(f"the latency of {unknown[0]} is not given: measure it, and pass what latency_samples returns")
     if len({len(latencies[n]) for n in votes.names}) > 1:
         raise InputError("members have different numbers of latencies: pass what latency_samples returns")
+    if unknown := [n for n in votes.names if not len(latencies[n]) or not np.isfinite(latencies[n]).all()]:
+        raise InputError(f"the latencies of {unknown[0]} are none, or not all finite: measure it again, or leave it out")
