@@ -224,7 +224,7 @@ def test_names_are_text_everywhere(name):
     report = build_report(content)
     # An indented line of Markdown is code, in which nothing is a tag.
     markdown = "\n".join(line for line in report.markdown.splitlines() if not line.startswith("    "))
-    whole = report.html + markdown + "".join(report.figures.values()) + reporting.verdict_cards(content.verdicts)
+    whole = report.html + markdown + "".join(report.figures.values()) + reporting.verdict_cards(content.verdicts, content.study)
     for tag in ("<script", "<img", "</svg><", "<style>*{display"):
         assert tag not in whole.replace("</svg></figure>", "")
     for svg in report.figures.values():
@@ -552,7 +552,8 @@ def test_an_empty_study_still_has_a_report():
 
 def test_verdict_cards_are_whole_in_themselves():
     """Answer, sentence and numbers, with their style."""
-    cards = reporting.verdict_cards(make_content().verdicts)
+    content = make_content()
+    cards = reporting.verdict_cards(content.verdicts, content.study)
     assert 'class="card cannot-tell"' in cards
     assert "vote cannot be told from boost" in cards
     assert "+0.0010 to +0.0090" in cards
@@ -563,9 +564,21 @@ def test_verdict_cards_are_whole_in_themselves():
 @pytest.mark.parametrize("high", [np.inf, np.nan])
 def test_a_ratio_that_was_measured_once_has_no_ends(high):
     """An end that is not known is not a number on the card."""
-    verdict = make_content().verdicts[0]
+    content = make_content()
+    verdict = content.verdicts[0]
     once = replace(verdict.comparisons[0], latency_ratio=Interval(5.0, 0.0, high, 0.95, "once"))
-    assert "× 5.0 <small>measured once</small>" in reporting.verdict_cards([replace(verdict, comparisons=(once,))])  # noqa: RUF001
+    cards = reporting.verdict_cards([replace(verdict, comparisons=(once,))], content.study)
+    assert "× 5.0 <small>measured once</small>" in cards  # noqa: RUF001 - the sign for times
+
+
+def test_a_gain_without_an_interval_is_not_given_ends_that_are_no_numbers():
+    """Of test rows that all belong together nothing is known; the card says so in words."""
+    content = make_content()
+    verdict = content.verdicts[0]
+    unknown = replace(verdict.comparisons[0], gain=Interval(0.005, np.nan, np.nan, 0.95, "all rows belong together"))
+    cards = reporting.verdict_cards([replace(verdict, comparisons=(unknown,))], content.study)
+    assert "+0.0050 <small>no interval</small>" in cards
+    assert "nan" not in cards
 
 
 @settings(max_examples=60, deadline=None)

@@ -18,6 +18,7 @@ from shipworthy.records import QUANTITIES, RequirementVerdict, Study, Verdict
 from shipworthy.reporting import figures, load, matrix, money, tables
 from shipworthy.reporting import picks as budgets
 from shipworthy.reporting.content import Report, ReportContent
+from shipworthy.reporting.deciding import deciding_reason
 from shipworthy.reporting.makeup import make_up, members_table
 from shipworthy.reporting.protocol import levels_of, measured_conditions, protocol
 from shipworthy.reporting.stakeholders import hearing_sections, stakeholder_frames, veto_sentences
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
 Thing = TypeVar("Thing")
 ROWS_ON_THE_PAGE = 300
 """A longer table of results is cut on the page and whole in ``results.csv``."""
+OPEN_CARDS = 3
+"""So many verdicts fit below each other in a notebook with all that carries them."""
 
 
 def build_report(content: ReportContent) -> Report:
@@ -69,7 +72,7 @@ def build_report(content: ReportContent) -> Report:
     places = _Places(study)
     verdicts = places.sort(content.verdicts, lambda v: (v.dataset, v.level))
     requirements = places.sort(content.requirement_verdicts, lambda v: (v.dataset, v.level))
-    csv = tables.csv_tables(records, study.metric, verdicts, requirements)
+    csv = tables.csv_tables(records, study, verdicts, requirements)
     for name in ("comparison.csv", "results.csv"):
         rows = places.sort(enumerate(csv[name].to_dict("records")), lambda row: (row[1]["dataset"], row[1]["level"]))
         csv[name] = csv[name].iloc[[position for position, _ in rows]].reset_index(drop=True)
@@ -94,7 +97,8 @@ def build_report(content: ReportContent) -> Report:
     view: dict[str, Any] = {
         "study": study,
         "costs_declared": costs_declared(study),
-        "verdicts": verdicts,
+        "verdicts": _told(verdicts, study),
+        "open_cards": False,
         "counts": {
             answer: sum(v.answer == answer for v in content.verdicts) for answer in ("ship", "do not ship", "cannot tell")
         },
@@ -129,20 +133,28 @@ def build_report(content: ReportContent) -> Report:
     return Report(html, markdown, {name: tables.harmless(table) for name, table in csv.items()}, drawn)
 
 
-def verdict_cards(verdicts: Sequence[Verdict]) -> str:
-    """The verdicts as HTML for a notebook: a coloured answer, the sentence, the numbers.
+def verdict_cards(verdicts: Sequence[Verdict], study: Study) -> str:
+    """The verdicts as HTML for a notebook: of each a line with its answer and what decided, which opens to all that carries it.
 
     Parameters
     ----------
     verdicts : sequence of Verdict
+    study : Study
+        Declares what they were judged by.
 
     Returns
     -------
     str
-        Whole in itself, its style included; names are escaped.
+        Whole in itself, its style included; names are escaped. A few are open from the start.
     """
     source = '<style>{{ style }}</style><div class="shipworthy">{% include "cards.html.j2" %}</div>'
-    return template_environment(autoescape=True).from_string(source).render(verdicts=verdicts, style=_template("report.css"))
+    view = {"verdicts": _told(verdicts, study), "open_cards": len(verdicts) <= OPEN_CARDS, "style": _template("report.css")}
+    return template_environment(autoescape=True).from_string(source).render(**view)
+
+
+def _told(verdicts: Sequence[Verdict], study: Study) -> list[tuple[Verdict, str]]:
+    """Each verdict with the reason that decided it."""
+    return [(v, deciding_reason(v, study)) for v in verdicts]
 
 
 def _template(name: str) -> str:
