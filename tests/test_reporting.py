@@ -146,10 +146,11 @@ def report():
     return build_report(make_content())
 
 
-def test_verdicts_come_first_and_everything_else_follows(report):
+def test_what_to_do_comes_first_then_the_verdicts_and_everything_else_follows(report):
     """The order of the page is the order of a reader's questions."""
     headings = re.findall(r"<h2[^>]*>(.*?)</h2>", report.html)
     assert headings == [
+        "What to do",
         "Verdicts",
         "What a benchmark-chaser would ship, and what the requirements would",
         "Who wants what, and what all can live with",

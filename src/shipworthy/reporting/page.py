@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from shipworthy.records import QUANTITIES, RequirementVerdict, Study, Verdict
 from shipworthy.reporting import figures, load, matrix, money, tables
 from shipworthy.reporting import picks as budgets
+from shipworthy.reporting.brief import brief
 from shipworthy.reporting.content import Report, ReportContent
 from shipworthy.reporting.deciding import deciding_reason
 from shipworthy.reporting.makeup import make_up, members_table
@@ -89,6 +90,7 @@ def build_report(content: ReportContent) -> Report:
     picks = places.sort(content.picks, lambda p: (p["dataset"], p["level"]))
     parts = places.sort(set(zip(records["dataset"], records["level"], strict=True)), lambda place: place)
     csv["scores.csv"] = matrix.score_matrix(records, study.metric, parts, content.verdicts)
+    judged = {*((v.dataset, v.level) for v in verdicts), *((p["dataset"], p["level"]) for p in picks)}
     sections = [_section(content, dataset, level, drawn) for dataset, level in parts]
     hearings = places.sort(content.hearings, lambda h: (h.dataset, h.level))
     heard = hearing_sections(hearings, study.stakeholders, drawn)
@@ -102,6 +104,7 @@ def build_report(content: ReportContent) -> Report:
         "counts": {
             answer: sum(v.answer == answer for v in content.verdicts) for answer in ("ship", "do not ship", "cannot tell")
         },
+        "briefs": [brief(content, *place) for place in places.sort(judged, lambda place: place)],
         "picks": picks,
         "vetoes": veto_sentences(hearings),
         "hearings": heard,
