@@ -245,9 +245,60 @@ def test_figures_are_named_and_described_for_those_who_do_not_see_them(report):
 
 
 def test_the_title_of_a_figure_is_its_finding():
-    """Gain and cost are computed from the records."""
+    """Gain and cost are computed from the records; without a verdict they are said to be of these test rows."""
     found = accuracy_against_cost(make_records(), "adult")
-    assert found.finding == "adult: vote gains 0.0050 ROC AUC over boost at 5.0 times the p99"
+    assert found.finding == "adult: vote scores 0.0050 ROC AUC better than boost on these test rows at 5.0 times the p99"
+
+
+@pytest.mark.parametrize(
+    ("gain", "said"),
+    [
+        ((0.005, 0.001, 0.009), "vote gains 0.0050 ROC AUC over boost (+0.0010 to +0.0090) at 5.0 times"),
+        ((-0.005, -0.009, -0.001), "vote loses 0.0050 ROC AUC to boost (-0.0090 to -0.0010) at 5.0 times"),
+        ((0.005, -0.001, 0.011), "vote is not told apart from boost by ROC AUC, +0.0050 (-0.0010 to +0.0110), at 5.0 times"),
+        ((0.0, 0.0, 0.0), "vote scores as boost does, at 5.0 times"),
+        ((0.005, np.nan, np.nan), "vote scores 0.0050 ROC AUC better than boost on these test rows at 5.0 times"),
+    ],
+)
+def test_a_title_calls_a_gain_one_only_where_its_interval_does(gain, said):
+    """The verdict's own interval is in the title; one that holds 0 tells nobody apart. Another place's verdict says nothing."""
+    verdict = make_content().verdicts[0]
+    judged = replace(verdict, comparisons=(replace(verdict.comparisons[0], gain=Interval(*gain, 0.95, "")),))
+    others = [replace(judged, dataset="flights"), replace(judged, level="4000")]
+    assert accuracy_against_cost(make_records(), "adult", verdicts=[*others, judged]).finding == f"adult: {said} the p99"
+    assert "on these test rows" in accuracy_against_cost(make_records(), "adult", verdicts=others).finding
+
+
+def test_the_best_out_of_fold_is_not_called_the_best_on_test_rows():
+    """Without an ensemble the title names who was best where it was chosen, with the score where it was not."""
+    records = make_records()
+    records = records[records["kind"] == "single"]
+    ahead = (records["candidate"] == "prior") & (records["statistic"] == "test") & (records["quantity"] == "roc_auc")
+    records.loc[ahead, "value"] = 0.99
+    assert (
+        accuracy_against_cost(records, "adult").finding
+        == "adult: logistic is the best out of fold, with 0.9000 ROC AUC on test rows"
+    )
+
+
+def test_a_p99_has_no_digit_that_its_queries_do_not_allow():
+    """Of 120 queries two digits; in the tables those that its interval allows, which stands beside it."""
+    drawn = latency_distribution(make_samples(), "adult")
+    assert drawn.finding.endswith(", seen in 120 queries")
+    shown = re.findall(r"p99 ([\d.]+) ms", drawn.description)
+    assert len(shown) == 5
+    assert all(len(text.replace(".", "").lstrip("0")) <= 2 for text in shown)
+    content = make_content()
+    wide = (
+        (content.records["statistic"] == "p99") & (content.records["batch_size"] == 1) & (content.records["candidate"] == "vote")
+    )
+    records = content.records.copy()
+    records.loc[wide, ["value", "low", "high"]] = [12.914, 12.23, 16.51]
+    report = build_report(replace(content, records=records))
+    assert "<td>13 <small>12 to 17</small></td>" in report.html
+    assert "| 13 (12 to 17) |" in report.markdown
+    assert "; 13 ms; cannot tell" in report.tables["scores.csv"]["adult"].tolist()[-1]
+    assert "12.9" not in report.html
 
 
 def test_the_finding_is_the_comparison_that_decides_the_verdict():
@@ -255,21 +306,23 @@ def test_the_finding_is_the_comparison_that_decides_the_verdict():
     records = make_records()
     tested = (records["candidate"] == "logistic") & (records["statistic"] == "test") & (records["quantity"] == "roc_auc")
     records.loc[tested, ["value", "low", "high"]] = [0.93, 0.92, 0.94]
-    assert accuracy_against_cost(records, "adult").finding == "adult: vote loses 0.0050 ROC AUC to logistic at 12 times the p99"
+    assert accuracy_against_cost(records, "adult").finding == (
+        "adult: vote scores 0.0050 ROC AUC worse than logistic on these test rows at 12 times the p99"
+    )
     # Only test rows that the choice may not see made prior the better single: it stays unchosen.
     tested = (records["candidate"] == "prior") & (records["statistic"] == "test") & (records["quantity"] == "roc_auc")
     records.loc[tested, "value"] = 0.99
-    assert "to logistic" in accuracy_against_cost(records, "adult").finding
+    assert "than logistic" in accuracy_against_cost(records, "adult").finding
 
 
 @pytest.mark.parametrize(
     ("p99", "words"),
     [
-        ((2.1, 1.9, 3.0), " over boost at about the same p99"),
-        ((3.0, 1.0, 9.0), " over boost at a p99 that is not told apart"),
-        ((3.0, 1.0, np.inf), " over boost at a p99 that is not told apart"),
-        ((30.0, np.nan, np.nan), " over boost"),
-        ((9.0, 8.0, 10.0), " over boost at 4.5 times the p99"),
+        ((2.1, 1.9, 3.0), " test rows at about the same p99"),
+        ((3.0, 1.0, 9.0), " test rows at a p99 that is not told apart"),
+        ((3.0, 1.0, np.inf), " test rows at a p99 that is not told apart"),
+        ((30.0, np.nan, np.nan), " than boost on these test rows"),
+        ((9.0, 8.0, 10.0), " test rows at 4.5 times the p99"),
     ],
 )
 def test_a_ratio_of_costs_is_told_only_where_the_intervals_tell_them_apart(p99, words):
@@ -281,14 +334,14 @@ def test_a_ratio_of_costs_is_told_only_where_the_intervals_tell_them_apart(p99, 
 
 
 def test_a_loss_is_called_a_loss():
-    """An ensemble that is worse loses to the baseline."""
+    """An ensemble that scores worse is not said to gain."""
     records = make_records()
     records.loc[(records["candidate"] == "vote") & (records["quantity"] == "roc_auc"), ["value", "low", "high"]] = [
         0.91,
         0.9,
         0.92,
     ]
-    assert "vote loses 0.0100 ROC AUC to boost" in accuracy_against_cost(records, "adult", "memory_mib").finding
+    assert "vote scores 0.0100 ROC AUC worse than boost" in accuracy_against_cost(records, "adult", "memory_mib").finding
 
 
 def test_labels_do_not_cover_each_other_or_leave_the_axes():

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from shipworthy.records import QUANTITIES, RequirementVerdict, Study, Verdict
 from shipworthy.reporting.deciding import deciding_reason, gain_words, nearest, sentences_of, study_at, what_would_tell
 from shipworthy.reporting.tables import comparison_table
-from shipworthy.reporting.wording import number, rounded
+from shipworthy.reporting.wording import bounded, number
 
 if TYPE_CHECKING:
     from shipworthy.reporting.content import ReportContent
@@ -167,7 +167,7 @@ def _beside(table: Costs, ours: str, theirs: str, column: str, words: str) -> st
 def _digits(table: Costs, name: str, column: str) -> str:
     """A cost with no more digits than its interval allows; empty where it was not measured."""
     value, low, high = (float(table[name][f"{column}{end}"]) for end in ("", "_low", "_high"))
-    return "" if math.isnan(value) else rounded(value, low, high)[0]
+    return "" if math.isnan(value) else bounded(value, low, high)
 
 
 def _money(table: Costs, money: Mapping[str, Any], ours: str, theirs: str) -> str:

@@ -27,6 +27,7 @@ from shipworthy.reporting.sweeps import sweep_view
 from shipworthy.reporting.wording import (
     KIND_WORDS,
     bayes_lines,
+    bounded,
     cell,
     cost,
     costs_declared,
@@ -245,10 +246,10 @@ def _section(content: ReportContent, dataset: str, level: str, drawn: dict[str, 
     factor = min(here["factor"])
     shown = {
         "accuracy_against_p99": figures.accuracy_against_cost(
-            records, dataset, "latency_ms", study.metric, level=level, limit=latency_limit
+            records, dataset, "latency_ms", study.metric, level=level, limit=latency_limit, verdicts=content.verdicts
         ),
         "accuracy_against_memory": figures.accuracy_against_cost(
-            records, dataset, "memory_mib", study.metric, level=level, limit=memory_limit
+            records, dataset, "memory_mib", study.metric, level=level, limit=memory_limit, verdicts=content.verdicts
         ),
         "latency_distribution": figures.latency_distribution(
             content.samples, dataset, kinds=kinds, level=level, limit=latency_limit
@@ -275,8 +276,18 @@ def _comparison_row(row: Mapping[Any, Any], metric: str, columns: Sequence[table
         "score": score(row[metric]),
         "interval": f"{score(low)} to {score(high)}" if low == low and high == high else "",  # noqa: PLR0124 - nan differs from itself
         "oof": score(row[f"{metric}_oof"]),
-        "costs": [cost(row[c.name]) for c in columns],
+        "costs": [_cost_cell(row, c) for c in columns],
     }
+
+
+def _cost_cell(row: Mapping[Any, Any], column: tables.Column) -> dict[str, str]:
+    """A cost; of a percentile far out also its interval, and no digit that this does not allow."""
+    value = row[column.name]
+    if column.statistics != ("p99",):
+        return {"value": cost(value), "interval": ""}
+    low, high = row[f"{column.name}_low"], row[f"{column.name}_high"]
+    ends = rounded(value, low, high)[1:]
+    return {"value": bounded(value, low, high), "interval": f"{ends[0]} to {ends[1]}" if math.isfinite(low + high) else ""}
 
 
 def _limit(study: Study, quantity: str) -> float | None:
@@ -357,7 +368,11 @@ def _result_rows(results: Sequence[Mapping[Any, Any]], metric: str) -> list[dict
             "place": [row["dataset"], row["level"], row["seed"], row["candidate"]],
             "score": score(row[metric]),
             "interval": f"{score(row[f'{metric}_low'])} to {score(row[f'{metric}_high'])}",
-            "numbers": [cost(row[c]) for c in ("p50_ms", "p99_ms", "memory_mib", "size_mib", "fit_cpu_s", "usd_per_million")],
+            "numbers": [
+                cost(row["p50_ms"]),
+                bounded(row["p99_ms"], row["p99_ms_low"], row["p99_ms_high"]),
+                *(cost(row[c]) for c in ("memory_mib", "size_mib", "fit_cpu_s", "usd_per_million")),
+            ],
             "answer": row["answer"],
         }
         for row in results

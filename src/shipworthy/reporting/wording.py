@@ -95,6 +95,17 @@ def cost(value: float | None) -> str:
     return f"< {TOO_SMALL}" if value is not None and 0 <= value < TOO_SMALL else number(value)
 
 
+def bounded(value: float, low: float, high: float) -> str:
+    """As :func:`cost`, with no more digits than the interval allows; with two where it has no two ends.
+
+    Examples
+    --------
+    >>> bounded(12.914, 12.23, 16.51), bounded(5.608, 5.53, 5.86), bounded(1.543, 1.4, math.inf), bounded(math.nan, 0, 1)
+    ('13', '5.6', '1.5', '–')
+    """  # noqa: RUF002 - the en dash is what a table shows for nothing
+    return cost(value) if math.isnan(value) or value < TOO_SMALL else rounded(value, low, high)[0]
+
+
 def times(value: float) -> str:
     """A ratio in a sentence.
 
