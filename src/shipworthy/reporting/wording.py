@@ -107,14 +107,14 @@ def bounded(value: float, low: float, high: float) -> str:
 
 
 def times(value: float) -> str:
-    """A ratio in a sentence.
+    """A ratio in a sentence, to two digits, as neither side of it is known to three; near 1 those that tell it from 1.
 
     Examples
     --------
-    >>> times(5.0512), times(0.83), times(120.4)
-    ('5.1 times', '0.83 times', '120 times')
+    >>> times(5.0512), times(0.83), times(124.4), times(1508.1), times(1.042)
+    ('5.1 times', '0.83 times', '120 times', '1,500 times', '1.04 times')
     """
-    return f"{number(value, 2 if value < 100 else 3)} times"
+    return f"{number(value, 3) if 0.9 < value < 1.1 else number(float(f'{value:.2g}'), 2)} times"
 
 
 def percent(share: float) -> str:
