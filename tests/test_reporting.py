@@ -539,15 +539,16 @@ def test_requirements_that_everybody_meets_are_one_line():
     met += [judged("busy", n, "met", rows, 100) for n, rows in (("vote", 110), ("boost", 900))]
     page = build_report(replace(content, requirement_verdicts=met)).html
     assert (
-        "All 2 candidates meet all 2 requirements on adult; the tightest is busy (mean throughput at least 100 rows/s, "
-        "single stream): vote with 110 rows/s." in page
+        "All 2 candidates that were judged meet all 2 requirements on adult; the tightest is busy (mean throughput at least "
+        "100 rows/s, single stream): vote with 110 rows/s." in page
     )
     part = page[page.index('id="requirements"') : page.index("<h2>adult")]
     assert "<table" not in part[: part.index("<details>")]
     missed = [*met[:2], judged("busy", "vote", "missed", 90, 100), met[3]]
     page = build_report(replace(content, requirement_verdicts=missed)).html
     part = page[page.index('id="requirements"') : page.index("<h2>adult")]
-    assert "All 2 candidates meet 1 of 2 requirements on adult (fast)" in part
+    assert "All 2 candidates that were judged meet 1 of 2 requirements on adult (fast)" in part
+    assert "<summary>Why 1 is not shown to be met</summary>" in part
     assert '<th scope="col">busy' in part[: part.index("<details>")]
     assert '<th scope="col">fast' not in part[: part.index("<details>")]
     assert '<th scope="col">fast' in part
@@ -571,6 +572,24 @@ def test_how_it_was_measured_tells_rows_that_came_again_the_load_and_the_noise()
     assert "adult not known, as too few rounds were measured" in unknown
     assert "came again" not in unknown
     assert "load average" not in unknown
+
+
+def test_how_many_queries_were_answered_is_what_the_records_say():
+    """As many as were asked for only where every candidate did; nobody is said to have been measured who failed."""
+    content = make_content()
+    asked = content.study.measuring.queries
+    text = build_report(content).markdown
+    assert asked == 700
+    assert "Each candidate that was measured answered 700 queries of one raw row" in text
+    assert "Every candidate" not in text[text.index("## How it was") : text.index("## What is missing")]
+    timed = (content.records["quantity"] == "latency_ms") & (content.records["candidate"] == "vote")
+    fewer = content.records.assign(n=content.records["n"].mask(timed, 120))
+    assert (
+        "Candidates answered from 120 to 700 queries (700 were asked for) of one"
+        in build_report(replace(content, records=fewer)).markdown
+    )
+    untimed = content.records[content.records["quantity"] != "latency_ms"]
+    assert "Candidates were to answer 700 queries of one" in build_report(replace(content, records=untimed)).markdown
 
 
 def test_numbers_of_the_machine_are_rounded_and_empty_lists_left_out():

@@ -332,7 +332,10 @@ def _kept(
     """One sentence on the requirements that every candidate meets, and who comes nearest to a limit."""
     if not kept:
         return ""
-    who = f"All {n_candidates} candidates meet" if n_candidates > 1 else "The one candidate meets"
+    # Who failed before it was measured is judged by no requirement.
+    who = (
+        f"All {n_candidates} candidates that were judged meet" if n_candidates > 1 else "The one candidate that was judged meets"
+    )
     what = (
         f"all {n} requirements" if len(kept) == n > 1 else "the one requirement" if n == 1 else f"{len(kept)} of {n} requirements"
     )
