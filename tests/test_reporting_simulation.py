@@ -7,13 +7,14 @@ from dataclasses import asdict, replace
 from itertools import combinations
 
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 
 from shipworthy import experiments, reporting, simulation
 from shipworthy.experiments.simulate import Built, Simulation
 from shipworthy.experiments.simulated import Asked, read_simulated, tell
-from shipworthy.records import Conditions, InputError, Measurement, Predictions
+from shipworthy.records import Conditions, InputError, Measurement, Predictions, Prices, Record, Study
 from shipworthy.reporting.picks import pick_within, simulation_frame, simulation_view
 
 HERE = Conditions("m", "v", 1, "single_stream", 1, 0, 50, "off", "lean", "0", 0.0)
@@ -77,6 +78,38 @@ def test_each_figure_states_its_finding_and_describes_itself(found, draw):
     assert 'role="img"' in figure.svg()
 
 
+@pytest.mark.parametrize(
+    ("draw", "said", "claimed"),
+    [
+        (reporting.ensemble_frontier, "no other beats", "worth a look"),
+        (reporting.diminishing_return, "on these test rows they score", " they gain"),
+        (reporting.price_of_greed, ": out of fold, adding one member at a time", "beat the exact choice"),
+        (reporting.worth_bars, "scores no worse without it", "is better without it"),
+    ],
+)
+def test_a_score_on_paper_is_not_called_a_gain(found, draw, said, claimed):
+    """It has no interval: a title says where it was scored, and that nobody is shown to be better."""
+    # The member that is missed least is one without which the vote of all scores better.
+    spare = {**found["worth"][-1], "without_metric": -0.01}
+    told = draw({**found, "worth": (*found["worth"][:-1], spare)}).finding
+    assert said in told
+    assert claimed not in told
+
+
+def test_the_page_says_that_scores_on_paper_have_no_intervals(found):
+    """Above the first of them, in page and Markdown; a page without a simulation has nothing to say of it."""
+    prices = Prices(as_of="2026-01", source="by hand", vcpu_hour_usd=0.04, gib_hour_usd=0.005)
+    study = Study(name="s", question="?", datasets=("cells",), candidates=("m0",), prices=prices)
+    empty = pd.DataFrame(columns=["study", *Record.__slots__])
+    page, without = (
+        reporting.build_report(reporting.ReportContent(study, empty, pd.DataFrame(), [], [], [], {}, [], simulations=simulations))
+        for simulations in ([found], [])
+    )
+    for text in (page.html, page.markdown):
+        assert 0 < text.index("Scores on paper have no intervals") < text.index("ensembles on paper no other beats")
+    assert "Scores on paper" not in without.html + without.markdown
+
+
 def test_the_pick_of_a_budget_is_the_best_subset_that_fits(found, members_that_vote):
     """For any budget, the front alone gives the subset that a search of all subsets gives; what no budget allows is said."""
     whole, _ = simulated_of(members_that_vote(4, 300, 3), "multiclass")
@@ -86,7 +119,7 @@ def test_the_pick_of_a_budget_is_the_best_subset_that_fits(found, members_that_v
         assert pick_within(found, latency_ms=latency, memory_mib=memory)["members"] == " + ".join(expected.members)
     assert pick_within(found, latency_ms=0.1) is None
     sentence = reporting.budget_sentence(found, latency_ms=0.1, memory_mib=500)
-    assert "nothing can be built: the fastest takes 1.30 ms, the smallest 100 MiB" in sentence
+    assert "nothing that was simulated can be built: the fastest takes 1.30 ms, the smallest 100 MiB" in sentence
     assert reporting.budget_sentence(found, latency_ms=4, memory_mib=500).endswith("Simulated, not measured.")
     declared, half, neither = (
         reporting.budget_sentence(found, latency_ms=4, memory_mib=500, examples=examples).split(", build")[0]
@@ -109,7 +142,7 @@ def test_sliders_move_the_pick(found):
     assert figure.value != before[1]
     assert "your pick: m0" in figure.value
     latency.value = 10**latency.min
-    assert "nothing can be built" in sentence.value
+    assert "nothing that was simulated can be built" in sentence.value
 
 
 def test_each_pick_prints_the_line_that_builds_it(found):

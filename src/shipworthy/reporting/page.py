@@ -114,6 +114,7 @@ def build_report(content: ReportContent) -> Report:
         "loads": load.load_view(places.sort(content.loads, lambda found: (found["dataset"], found["level"])), drawn),
         "simulations": budgets.simulation_view(places.sort(content.simulations, lambda f: (f["dataset"], f["level"])), drawn),
         "money": money.money_view(places.sort(content.money, lambda m: (m["dataset"], m["level"])), records, drawn),
+        "unsure": budgets.UNSURE,
         "sweeps": sweep_view(study, records, drawn),
         "matrix": matrix.matrix_view(csv["scores.csv"]),
         "results": _result_rows(results[:ROWS_ON_THE_PAGE], study.metric),
