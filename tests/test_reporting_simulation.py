@@ -81,7 +81,7 @@ def test_each_figure_states_its_finding_and_describes_itself(found, draw):
 @pytest.mark.parametrize(
     ("draw", "said", "claimed"),
     [
-        (reporting.ensemble_frontier, "no other beats", "worth a look"),
+        (reporting.ensemble_frontier, "beaten by no other", "worth a look"),
         (reporting.diminishing_return, "on these test rows they score", " they gain"),
         (reporting.price_of_greed, ": out of fold, adding one member at a time", "beat the exact choice"),
         (reporting.worth_bars, "scores no worse without it", "is better without it"),
@@ -106,7 +106,7 @@ def test_the_page_says_that_scores_on_paper_have_no_intervals(found):
         for simulations in ([found], [])
     )
     for text in (page.html, page.markdown):
-        assert 0 < text.index("Scores on paper have no intervals") < text.index("ensembles on paper no other beats")
+        assert 0 < text.index("Scores on paper have no intervals") < text.index("ensembles on paper are beaten by no other")
     assert "Scores on paper" not in without.html + without.markdown
 
 
