@@ -167,7 +167,7 @@ def _beside(table: Costs, ours: str, theirs: str, column: str, words: str) -> st
 def _digits(table: Costs, name: str, column: str) -> str:
     """A cost with no more digits than its interval allows; empty where it was not measured."""
     value, low, high = (float(table[name][f"{column}{end}"]) for end in ("", "_low", "_high"))
-    return "" if math.isnan(value) else bounded(value, low, high)
+    return "" if math.isnan(value) else bounded(value, low, high)[0]
 
 
 def _money(table: Costs, money: Mapping[str, Any], ours: str, theirs: str) -> str:

@@ -185,7 +185,7 @@ def accuracy_against_cost(
         place_labels(ax, x, shown, texts, [COLOURS[k] for k in table["kind"]], lines)
     described = "; ".join(
         f"{r['candidate']}: {label(metric)} {score(r[metric])}, "
-        f"{words} {bounded(r[column], r[f'{column}_low'], r[f'{column}_high'])}"
+        f"{words} {bounded(r[column], r[f'{column}_low'], r[f'{column}_high'])[0]}"
         for r in table.to_dict("records")
     )
     on_front = ", ".join(table["candidate"][front])

@@ -55,7 +55,7 @@ def score_matrix(
 def _cell(row: dict[Any, Any], metric: str, answer: str) -> str:
     if math.isnan(row[metric]):
         return "-"
-    wait = "" if math.isnan(row["p99_ms"]) else f"; {bounded(row['p99_ms'], row['p99_ms_low'], row['p99_ms_high'])} ms"
+    wait = "" if math.isnan(row["p99_ms"]) else f"; {bounded(row['p99_ms'], row['p99_ms_low'], row['p99_ms_high'])[0]} ms"
     return f"{score(row[metric])}{wait}" + (f"; {answer}" if answer else "")
 
 

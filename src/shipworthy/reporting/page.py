@@ -287,8 +287,8 @@ def _cost_cell(row: Mapping[Any, Any], column: tables.Column) -> dict[str, str]:
     if column.statistics != ("p99",):
         return {"value": cost(value), "interval": ""}
     low, high = row[f"{column.name}_low"], row[f"{column.name}_high"]
-    ends = rounded(value, low, high)[1:]
-    return {"value": bounded(value, low, high), "interval": f"{ends[0]} to {ends[1]}" if math.isfinite(low + high) else ""}
+    shown, *ends = bounded(value, low, high)
+    return {"value": shown, "interval": f"{ends[0]} to {ends[1]}" if math.isfinite(low + high) else ""}
 
 
 def _limit(study: Study, quantity: str) -> float | None:
@@ -374,7 +374,7 @@ def _result_rows(results: Sequence[Mapping[Any, Any]], metric: str) -> list[dict
             "interval": f"{score(row[f'{metric}_low'])} to {score(row[f'{metric}_high'])}",
             "numbers": [
                 cost(row["p50_ms"]),
-                bounded(row["p99_ms"], row["p99_ms_low"], row["p99_ms_high"]),
+                bounded(row["p99_ms"], row["p99_ms_low"], row["p99_ms_high"])[0],
                 *(cost(row[c]) for c in ("memory_mib", "size_mib", "fit_cpu_s", "usd_per_million")),
             ],
             "answer": row["answer"],

@@ -118,7 +118,9 @@ def ensemble_frontier(found: Mapping[str, Any], *, marked: Mapping[str, Any] | N
     bend = next(row for row in front if row["knee"])
     best = min(front, key=lambda row: -_better_by(found, row["oof"], 0.0))
     n = 2 ** len(found["members"]) - 1
-    finding = f"{_whose(found)}: {len(front)} of {n:,} ensembles on paper are beaten by no other; the knee is {short(bend['members'])}"
+    finding = (
+        f"{_whose(found)}: {len(front)} of {n:,} ensembles on paper are beaten by no other; the knee is {short(bend['members'])}"
+    )
     gain = _better_by(found, best["test"], bend["test"])
     if best["members"] != bend["members"]:
         more = "better" if gain >= 0 else "worse"

@@ -95,15 +95,20 @@ def cost(value: float | None) -> str:
     return f"< {TOO_SMALL}" if value is not None and 0 <= value < TOO_SMALL else number(value)
 
 
-def bounded(value: float, low: float, high: float) -> str:
-    """As :func:`cost`, with no more digits than the interval allows; with two where it has no two ends.
+def bounded(value: float, low: float, high: float) -> tuple[str, str, str]:
+    """As :func:`cost`, and the ends of its interval, with the digits that the interval allows; with two where it allows fewer.
 
     Examples
     --------
-    >>> bounded(12.914, 12.23, 16.51), bounded(5.608, 5.53, 5.86), bounded(1.543, 1.4, math.inf), bounded(math.nan, 0, 1)
-    ('13', '5.6', '1.5', '–')
-    """  # noqa: RUF002 - the en dash is what a table shows for nothing
-    return cost(value) if math.isnan(value) or value < TOO_SMALL else rounded(value, low, high)[0]
+    >>> bounded(12.914, 12.23, 16.51), bounded(5.6081, 5.601, 5.62), bounded(1.32, 1.1, 2.9), bounded(1.543, 1.4, math.inf)[0]
+    (('13', '12', '17'), ('5.61', '5.60', '5.62'), ('1.3', '1.1', '2.9'), '1.5')
+    """
+    if math.isnan(value) or value < TOO_SMALL:
+        return cost(value), cost(low), cost(high)
+    texts = rounded(value, low, high)
+    # One digit would put a p99 below its p95.
+    coarse = len(texts[0].replace(",", "").replace(".", "").lstrip("0")) < 2 and number(value, 2) != texts[0]
+    return (number(value, 2), number(low, 2), number(high, 2)) if coarse else texts
 
 
 def times(value: float) -> str:
