@@ -612,6 +612,19 @@ def test_a_cost_below_the_timer_is_not_a_number_of_digits():
     assert "USD per million queries (estimate)" in page
 
 
+@pytest.mark.parametrize("quantity", ["roc_auc", "latency_ms", "memory_mib"])
+def test_nothing_is_said_to_be_there_that_the_records_do_not_hold(quantity):
+    """That every candidate was trained, scored and measured is said of records that show it."""
+    content = replace(make_content(), missing=[])
+    said = "Nothing is missing: every candidate of the study was trained, scored and measured."
+    assert said in build_report(content).html
+    absent = (content.records["candidate"] == "vote") & (content.records["quantity"] == quantity)
+    report = build_report(replace(content, records=content.records[~absent]))
+    for text in (report.html, report.markdown):
+        assert said not in text
+        assert "Nothing was reported missing, but not every candidate" in text
+
+
 def test_an_empty_study_still_has_a_report():
     """Everything failed: the page says what is missing."""
     content = make_content()

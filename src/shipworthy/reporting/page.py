@@ -45,6 +45,7 @@ from shipworthy.reporting.wording import (
 
 if TYPE_CHECKING:
     import jinja2
+    import pandas as pd
 
 Thing = TypeVar("Thing")
 ROWS_ON_THE_PAGE = 300
@@ -122,6 +123,7 @@ def build_report(content: ReportContent) -> Report:
         "protocol": protocol(study, records, picks),
         "conditions": measured_conditions(records),
         "missing": content.missing,
+        "nothing_missing": _nothing_missing(study, records),
         "left_out": content.left_out,
         "environment": _flat(content.environment),
         "timings": _shares(content.timings),
@@ -381,6 +383,17 @@ def _result_rows(results: Sequence[Mapping[Any, Any]], metric: str) -> list[dict
         }
         for row in results
     ]
+
+
+def _nothing_missing(study: Study, records: pd.DataFrame) -> str:
+    """What is said where nothing was reported missing: that all is there only if the records hold it."""
+    asked = {(dataset, candidate) for dataset in study.datasets for candidate in study.candidates}
+    for quantity in (study.metric, "latency_ms", "memory_mib"):
+        held = records[records["quantity"] == quantity]
+        asked &= set(zip(held["dataset"], held["candidate"], strict=True))
+    if len(asked) == len(study.datasets) * len(set(study.candidates)):
+        return "Nothing is missing: every candidate of the study was trained, scored and measured."
+    return "Nothing was reported missing, but not every candidate of the study has a score, a latency and a memory on record."
 
 
 def _flat(environment: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
