@@ -37,6 +37,14 @@ def test_a_rank_is_a_count():
     assert middle.error_cut_rank == pytest.approx(50)
 
 
+def test_an_error_that_grows_is_not_said_to_be_cut_by_more():
+    """Of an ensemble that adds to the error the rank counts those that did worse, and the sentence says so."""
+    place = place_among_public("e", "b", -0.5, 9.0, bulk=True, task_type="binary")
+    assert place.error_cut_rank == 0
+    assert place.sentence.startswith("e adds 50.0 % to the error of b, which is better than on 0 % of 41 public")
+    assert "more than on 0 % of 41" not in place.sentence
+
+
 def test_single_queries_are_not_ranked_against_bulk():
     """A ratio of single-stream latencies gets no rank, and the sentence says why."""
     place = place_among_public("e", "b", 0.01, 9.0, bulk=False)

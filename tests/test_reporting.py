@@ -146,10 +146,11 @@ def report():
     return build_report(make_content())
 
 
-def test_verdicts_come_first_and_everything_else_follows(report):
+def test_what_to_do_comes_first_then_the_verdicts_and_everything_else_follows(report):
     """The order of the page is the order of a reader's questions."""
     headings = re.findall(r"<h2[^>]*>(.*?)</h2>", report.html)
     assert headings == [
+        "What to do",
         "Verdicts",
         "What a benchmark-chaser would ship, and what the requirements would",
         "Who wants what, and what all can live with",
@@ -224,7 +225,7 @@ def test_names_are_text_everywhere(name):
     report = build_report(content)
     # An indented line of Markdown is code, in which nothing is a tag.
     markdown = "\n".join(line for line in report.markdown.splitlines() if not line.startswith("    "))
-    whole = report.html + markdown + "".join(report.figures.values()) + reporting.verdict_cards(content.verdicts)
+    whole = report.html + markdown + "".join(report.figures.values()) + reporting.verdict_cards(content.verdicts, content.study)
     for tag in ("<script", "<img", "</svg><", "<style>*{display"):
         assert tag not in whole.replace("</svg></figure>", "")
     for svg in report.figures.values():
@@ -244,9 +245,60 @@ def test_figures_are_named_and_described_for_those_who_do_not_see_them(report):
 
 
 def test_the_title_of_a_figure_is_its_finding():
-    """Gain and cost are computed from the records."""
+    """Gain and cost are computed from the records; without a verdict they are said to be of these test rows."""
     found = accuracy_against_cost(make_records(), "adult")
-    assert found.finding == "adult: vote gains 0.0050 ROC AUC over boost at 5.0 times the p99"
+    assert found.finding == "adult: vote scores 0.0050 ROC AUC better than boost on these test rows at 5.0 times the p99"
+
+
+@pytest.mark.parametrize(
+    ("gain", "said"),
+    [
+        ((0.005, 0.001, 0.009), "vote gains 0.0050 ROC AUC over boost (+0.0010 to +0.0090) at 5.0 times"),
+        ((-0.005, -0.009, -0.001), "vote loses 0.0050 ROC AUC to boost (-0.0090 to -0.0010) at 5.0 times"),
+        ((0.005, -0.001, 0.011), "vote is not told apart from boost by ROC AUC, +0.0050 (-0.0010 to +0.0110), at 5.0 times"),
+        ((0.0, 0.0, 0.0), "vote scores as boost does, at 5.0 times"),
+        ((0.005, np.nan, np.nan), "vote scores 0.0050 ROC AUC better than boost on these test rows at 5.0 times"),
+    ],
+)
+def test_a_title_calls_a_gain_one_only_where_its_interval_does(gain, said):
+    """The verdict's own interval is in the title; one that holds 0 tells nobody apart. Another place's verdict says nothing."""
+    verdict = make_content().verdicts[0]
+    judged = replace(verdict, comparisons=(replace(verdict.comparisons[0], gain=Interval(*gain, 0.95, "")),))
+    others = [replace(judged, dataset="flights"), replace(judged, level="4000")]
+    assert accuracy_against_cost(make_records(), "adult", verdicts=[*others, judged]).finding == f"adult: {said} the p99"
+    assert "on these test rows" in accuracy_against_cost(make_records(), "adult", verdicts=others).finding
+
+
+def test_the_best_out_of_fold_is_not_called_the_best_on_test_rows():
+    """Without an ensemble the title names who was best where it was chosen, with the score where it was not."""
+    records = make_records()
+    records = records[records["kind"] == "single"]
+    ahead = (records["candidate"] == "prior") & (records["statistic"] == "test") & (records["quantity"] == "roc_auc")
+    records.loc[ahead, "value"] = 0.99
+    assert (
+        accuracy_against_cost(records, "adult").finding
+        == "adult: logistic is the best out of fold, with 0.9000 ROC AUC on test rows"
+    )
+
+
+def test_a_p99_has_no_digit_that_its_queries_do_not_allow():
+    """Of 120 queries two digits; in the tables those that its interval allows, which stands beside it."""
+    drawn = latency_distribution(make_samples(), "adult")
+    assert drawn.finding.endswith(", seen in 120 queries")
+    shown = re.findall(r"p99 ([\d.]+) ms", drawn.description)
+    assert len(shown) == 5
+    assert all(len(text.replace(".", "").lstrip("0")) <= 2 for text in shown)
+    content = make_content()
+    wide = (
+        (content.records["statistic"] == "p99") & (content.records["batch_size"] == 1) & (content.records["candidate"] == "vote")
+    )
+    records = content.records.copy()
+    records.loc[wide, ["value", "low", "high"]] = [12.914, 12.23, 16.51]
+    report = build_report(replace(content, records=records))
+    assert "<td>13 <small>12 to 17</small></td>" in report.html
+    assert "| 13 (12 to 17) |" in report.markdown
+    assert "; 13 ms; cannot tell" in report.tables["scores.csv"]["adult"].tolist()[-1]
+    assert "12.9" not in report.html
 
 
 def test_the_finding_is_the_comparison_that_decides_the_verdict():
@@ -254,21 +306,23 @@ def test_the_finding_is_the_comparison_that_decides_the_verdict():
     records = make_records()
     tested = (records["candidate"] == "logistic") & (records["statistic"] == "test") & (records["quantity"] == "roc_auc")
     records.loc[tested, ["value", "low", "high"]] = [0.93, 0.92, 0.94]
-    assert accuracy_against_cost(records, "adult").finding == "adult: vote loses 0.0050 ROC AUC to logistic at 12 times the p99"
+    assert accuracy_against_cost(records, "adult").finding == (
+        "adult: vote scores 0.0050 ROC AUC worse than logistic on these test rows at 12 times the p99"
+    )
     # Only test rows that the choice may not see made prior the better single: it stays unchosen.
     tested = (records["candidate"] == "prior") & (records["statistic"] == "test") & (records["quantity"] == "roc_auc")
     records.loc[tested, "value"] = 0.99
-    assert "to logistic" in accuracy_against_cost(records, "adult").finding
+    assert "than logistic" in accuracy_against_cost(records, "adult").finding
 
 
 @pytest.mark.parametrize(
     ("p99", "words"),
     [
-        ((2.1, 1.9, 3.0), " over boost at about the same p99"),
-        ((3.0, 1.0, 9.0), " over boost at a p99 that is not told apart"),
-        ((3.0, 1.0, np.inf), " over boost at a p99 that is not told apart"),
-        ((30.0, np.nan, np.nan), " over boost"),
-        ((9.0, 8.0, 10.0), " over boost at 4.5 times the p99"),
+        ((2.1, 1.9, 3.0), " test rows at about the same p99"),
+        ((3.0, 1.0, 9.0), " test rows at a p99 that is not told apart"),
+        ((3.0, 1.0, np.inf), " test rows at a p99 that is not told apart"),
+        ((30.0, np.nan, np.nan), " than boost on these test rows"),
+        ((9.0, 8.0, 10.0), " test rows at 4.5 times the p99"),
     ],
 )
 def test_a_ratio_of_costs_is_told_only_where_the_intervals_tell_them_apart(p99, words):
@@ -280,14 +334,14 @@ def test_a_ratio_of_costs_is_told_only_where_the_intervals_tell_them_apart(p99, 
 
 
 def test_a_loss_is_called_a_loss():
-    """An ensemble that is worse loses to the baseline."""
+    """An ensemble that scores worse is not said to gain."""
     records = make_records()
     records.loc[(records["candidate"] == "vote") & (records["quantity"] == "roc_auc"), ["value", "low", "high"]] = [
         0.91,
         0.9,
         0.92,
     ]
-    assert "vote loses 0.0100 ROC AUC to boost" in accuracy_against_cost(records, "adult", "memory_mib").finding
+    assert "vote scores 0.0100 ROC AUC worse than boost" in accuracy_against_cost(records, "adult", "memory_mib").finding
 
 
 def test_labels_do_not_cover_each_other_or_leave_the_axes():
@@ -485,15 +539,16 @@ def test_requirements_that_everybody_meets_are_one_line():
     met += [judged("busy", n, "met", rows, 100) for n, rows in (("vote", 110), ("boost", 900))]
     page = build_report(replace(content, requirement_verdicts=met)).html
     assert (
-        "All 2 candidates meet all 2 requirements on adult; the tightest is busy (mean throughput at least 100 rows/s, "
-        "single stream): vote with 110 rows/s." in page
+        "All 2 candidates that were judged meet all 2 requirements on adult; the tightest is busy (mean throughput at least "
+        "100 rows/s, single stream): vote with 110 rows/s." in page
     )
     part = page[page.index('id="requirements"') : page.index("<h2>adult")]
     assert "<table" not in part[: part.index("<details>")]
     missed = [*met[:2], judged("busy", "vote", "missed", 90, 100), met[3]]
     page = build_report(replace(content, requirement_verdicts=missed)).html
     part = page[page.index('id="requirements"') : page.index("<h2>adult")]
-    assert "All 2 candidates meet 1 of 2 requirements on adult (fast)" in part
+    assert "All 2 candidates that were judged meet 1 of 2 requirements on adult (fast)" in part
+    assert "<summary>Why 1 is not shown to be met</summary>" in part
     assert '<th scope="col">busy' in part[: part.index("<details>")]
     assert '<th scope="col">fast' not in part[: part.index("<details>")]
     assert '<th scope="col">fast' in part
@@ -519,6 +574,24 @@ def test_how_it_was_measured_tells_rows_that_came_again_the_load_and_the_noise()
     assert "load average" not in unknown
 
 
+def test_how_many_queries_were_answered_is_what_the_records_say():
+    """As many as were asked for only where every candidate did; nobody is said to have been measured who failed."""
+    content = make_content()
+    asked = content.study.measuring.queries
+    text = build_report(content).markdown
+    assert asked == 700
+    assert "Each candidate that was measured answered 700 queries of one raw row" in text
+    assert "Every candidate" not in text[text.index("## How it was") : text.index("## What is missing")]
+    timed = (content.records["quantity"] == "latency_ms") & (content.records["candidate"] == "vote")
+    fewer = content.records.assign(n=content.records["n"].mask(timed, 120))
+    assert (
+        "Candidates answered from 120 to 700 queries (700 were asked for) of one"
+        in build_report(replace(content, records=fewer)).markdown
+    )
+    untimed = content.records[content.records["quantity"] != "latency_ms"]
+    assert "Candidates were to answer 700 queries of one" in build_report(replace(content, records=untimed)).markdown
+
+
 def test_numbers_of_the_machine_are_rounded_and_empty_lists_left_out():
     """No long floats, and no ``cannot: none``."""
     machine = {"memory_mib": 24105.625, "load_average": 0.1005859375, "cannot": [], "thread_pools": [{"version": None, "n": 2}]}
@@ -539,6 +612,19 @@ def test_a_cost_below_the_timer_is_not_a_number_of_digits():
     assert "USD per million queries (estimate)" in page
 
 
+@pytest.mark.parametrize("quantity", ["roc_auc", "latency_ms", "memory_mib"])
+def test_nothing_is_said_to_be_there_that_the_records_do_not_hold(quantity):
+    """That every candidate was trained, scored and measured is said of records that show it."""
+    content = replace(make_content(), missing=[])
+    said = "Nothing is missing: every candidate of the study was trained, scored and measured."
+    assert said in build_report(content).html
+    absent = (content.records["candidate"] == "vote") & (content.records["quantity"] == quantity)
+    report = build_report(replace(content, records=content.records[~absent]))
+    for text in (report.html, report.markdown):
+        assert said not in text
+        assert "Nothing was reported missing, but not every candidate" in text
+
+
 def test_an_empty_study_still_has_a_report():
     """Everything failed: the page says what is missing."""
     content = make_content()
@@ -552,7 +638,8 @@ def test_an_empty_study_still_has_a_report():
 
 def test_verdict_cards_are_whole_in_themselves():
     """Answer, sentence and numbers, with their style."""
-    cards = reporting.verdict_cards(make_content().verdicts)
+    content = make_content()
+    cards = reporting.verdict_cards(content.verdicts, content.study)
     assert 'class="card cannot-tell"' in cards
     assert "vote cannot be told from boost" in cards
     assert "+0.0010 to +0.0090" in cards
@@ -563,9 +650,21 @@ def test_verdict_cards_are_whole_in_themselves():
 @pytest.mark.parametrize("high", [np.inf, np.nan])
 def test_a_ratio_that_was_measured_once_has_no_ends(high):
     """An end that is not known is not a number on the card."""
-    verdict = make_content().verdicts[0]
+    content = make_content()
+    verdict = content.verdicts[0]
     once = replace(verdict.comparisons[0], latency_ratio=Interval(5.0, 0.0, high, 0.95, "once"))
-    assert "× 5.0 <small>measured once</small>" in reporting.verdict_cards([replace(verdict, comparisons=(once,))])  # noqa: RUF001
+    cards = reporting.verdict_cards([replace(verdict, comparisons=(once,))], content.study)
+    assert "× 5.0 <small>measured once</small>" in cards  # noqa: RUF001 - the sign for times
+
+
+def test_a_gain_without_an_interval_is_not_given_ends_that_are_no_numbers():
+    """Of test rows that all belong together nothing is known; the card says so in words."""
+    content = make_content()
+    verdict = content.verdicts[0]
+    unknown = replace(verdict.comparisons[0], gain=Interval(0.005, np.nan, np.nan, 0.95, "all rows belong together"))
+    cards = reporting.verdict_cards([replace(verdict, comparisons=(unknown,))], content.study)
+    assert "+0.0050 <small>no interval</small>" in cards
+    assert "nan" not in cards
 
 
 @settings(max_examples=60, deadline=None)

@@ -99,6 +99,14 @@ def test_the_best_is_named_and_whether_its_interval_overlaps_the_second():
     assert reporting.accuracy_intervals(apart, "d").finding.endswith("; its interval does not overlap that of tree")
 
 
+def test_every_interval_that_the_best_one_overlaps_counts_not_the_second_alone():
+    """The second is known well and apart; a third, that few rows told, may be as good as the best."""
+    vague = ("vague", "single", 0.6, 0.3, 0.96)
+    apart = ("tree", "tree_ensemble", 0.9, 0.85, 0.91)
+    assert reporting.accuracy_intervals(scores(apart, *THREE[1:], vague), "d").finding.endswith("overlaps that of vague")
+    assert reporting.accuracy_intervals(scores(*THREE, vague), "d").finding.endswith("overlaps those of 2 others")
+
+
 def test_a_loss_is_best_where_it_is_lowest():
     """For a metric that is better when lower, the lowest is best and the axis says so."""
     table = scores(("a", "single", 0.3, 0.28, 0.32), ("b", "ensemble", 0.2, 0.15, 0.25), metric="log_loss")

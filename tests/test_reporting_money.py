@@ -44,7 +44,14 @@ MONEY = {
         "sentence": "The nearest flip is in the margin.",
     },
     "public": [
-        {"candidate": "vote", "sample": "2 public tasks", "error_cut": 0.02, "time_multiple": 5.0, "error_cut_rank": 50.0}
+        {
+            "candidate": "vote",
+            "baseline": "boost",
+            "sample": "2 public tasks",
+            "error_cut": 0.02,
+            "time_multiple": 5.0,
+            "error_cut_rank": 50.0,
+        }
         | {"sentence": "vote cuts 2.0 % off the error of boost."}
     ],
     "public_sample": {"sample": "2 public tasks", "points": [[4.0, 0.01], [400.0, 0.08]]},
@@ -109,6 +116,15 @@ def test_a_report_without_money_has_no_section_of_it():
     assert "flips.csv" not in report.tables
 
 
+def test_break_evens_are_said_to_be_reckoned_without_their_doubt():
+    """Page and Markdown say so above them, and nothing where there are none."""
+    said = "Break-evens are reckoned from expected amounts and measured means alone"
+    report = build_report(content([MONEY]))
+    for text in (report.html, report.markdown):
+        assert text.index(said) < text.index("&lt;never&gt; pays.")
+    assert said not in build_report(content([{**MONEY, "break_even": []}])).html
+
+
 def test_without_declared_economics_only_machines_are_shown_and_it_is_said():
     """No map, no break-even; the page says that the study declares no economics."""
     bare = {"dataset": "adult", "level": "", "declared": False, "capacity": {}, "public": [], "public_sample": None, "bought": ""}
@@ -126,10 +142,17 @@ def test_figures_say_their_finding_and_tables_are_empty_where_there_is_nothing()
     figure = verdict_map(MONEY)
     assert (
         figure.finding
-        == "adult: as declared it cannot be told who wins; the nearest flip is in the margin, at 5.00 times what it is"
+        == "adult: as declared it cannot be told who wins; the nearest flip is in the margin, at 5.0 times what it is"
     )
     scatter = public_scatter([MONEY])
-    assert "vote, adult cuts most off the error, 2.0 %" in scatter.finding
+    assert scatter.finding == (
+        "Of the study's ensembles vote, adult, cuts most off the error of boost, 2.0 %: more than on 50 % of the public tasks, "
+        "at 5.0 times the bulk time"
+    )
+    worse = {**MONEY["public"][0], "error_cut": -0.031, "error_cut_rank": 0.0}
+    assert public_scatter([{**MONEY, "public": [worse]}]).finding == (
+        "None of the study's ensembles cuts the error of its baseline; vote, adult, adds least, 3.1 %, at 5.0 times the bulk time"
+    )
     assert verdict_map({"map": None}) is None
     assert public_scatter([{"dataset": "a", "level": "", "public": []}]) is None
     assert all(len(table([]).columns) for table in (map_table, flip_table, break_even_table))

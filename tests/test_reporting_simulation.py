@@ -81,6 +81,38 @@ def test_each_figure_states_its_finding_and_describes_itself(found, draw):
     assert 'role="img"' in figure.svg()
 
 
+@pytest.mark.parametrize(
+    ("draw", "said", "claimed"),
+    [
+        (reporting.ensemble_frontier, "beaten by no other", "worth a look"),
+        (reporting.diminishing_return, "on these test rows they score", " they gain"),
+        (reporting.price_of_greed, ": out of fold, adding one member at a time", "beat the exact choice"),
+        (reporting.worth_bars, "scores no worse without it", "is better without it"),
+    ],
+)
+def test_a_score_on_paper_is_not_called_a_gain(found, draw, said, claimed):
+    """It has no interval: a title says where it was scored, and that nobody is shown to be better."""
+    # The member that is missed least is one without which the vote of all scores better.
+    spare = {**found["worth"][-1], "without_metric": -0.01}
+    told = draw({**found, "worth": (*found["worth"][:-1], spare)}).finding
+    assert said in told
+    assert claimed not in told
+
+
+def test_the_page_says_that_scores_on_paper_have_no_intervals(found):
+    """Above the first of them, in page and Markdown; a page without a simulation has nothing to say of it."""
+    prices = Prices(as_of="2026-01", source="by hand", vcpu_hour_usd=0.04, gib_hour_usd=0.005)
+    study = Study(name="s", question="?", datasets=("cells",), candidates=("m0",), prices=prices)
+    empty = pd.DataFrame(columns=["study", *Record.__slots__])
+    page, without = (
+        reporting.build_report(reporting.ReportContent(study, empty, pd.DataFrame(), [], [], [], {}, [], simulations=simulations))
+        for simulations in ([found], [])
+    )
+    for text in (page.html, page.markdown):
+        assert 0 < text.index("Scores on paper have no intervals") < text.index("are beaten by no other; the knee")
+    assert "Scores on paper" not in without.html + without.markdown
+
+
 def test_the_pick_of_a_budget_is_the_best_subset_that_fits(found, members_that_vote):
     """For any budget, the front alone gives the subset that a search of all subsets gives; what no budget allows is said."""
     whole, _ = simulated_of(members_that_vote(4, 300, 3), "multiclass")
@@ -90,7 +122,7 @@ def test_the_pick_of_a_budget_is_the_best_subset_that_fits(found, members_that_v
         assert pick_within(found, latency_ms=latency, memory_mib=memory)["members"] == " + ".join(expected.members)
     assert pick_within(found, latency_ms=0.1) is None
     sentence = reporting.budget_sentence(found, latency_ms=0.1, memory_mib=500)
-    assert "nothing can be built: the fastest takes 1.30 ms, the smallest 100 MiB" in sentence
+    assert "nothing that was simulated can be built: the fastest takes 1.30 ms, the smallest 100 MiB" in sentence
     assert reporting.budget_sentence(found, latency_ms=4, memory_mib=500).endswith("Simulated, not measured.")
     declared, half, neither = (
         reporting.budget_sentence(found, latency_ms=4, memory_mib=500, examples=examples).split(", build")[0]
@@ -113,7 +145,7 @@ def test_sliders_move_the_pick(found):
     assert figure.value != before[1]
     assert "your pick: m0" in figure.value
     latency.value = 10**latency.min
-    assert "nothing can be built" in sentence.value
+    assert "nothing that was simulated can be built" in sentence.value
 
 
 def test_each_pick_prints_the_line_that_builds_it(found):
@@ -223,12 +255,12 @@ def test_a_line_is_copied_from_the_report_as_it_was_printed(found):
 
 
 def test_members_that_are_all_alike_are_drawn_and_told(members_that_vote, recwarn):
-    """Of copies one is worth a look, no figure warns of a scale without height, and what is tiny is not told as 0.0000."""
+    """Of copies one is beaten by no other, no figure warns of a scale without height, and what is tiny is not told as 0.0000."""
     same = members_that_vote(1, 80)["m0"]
     whole, metric = simulated_of({"m0": same, "m1": same}, "binary")
     told = asdict(tell(whole, experiments.make_arm("adult"), Asked(metric=metric)))
     findings = [reporting.ensemble_frontier(told).finding, reporting.cascade_curves(told).finding]
-    assert findings[0] == "adult: of 3 ensembles on paper one is worth a look; the knee is m0"
+    assert findings[0] == "adult: of 3 ensembles on paper one is beaten by no other; the knee is m0"
     assert not [str(w.message) for w in recwarn if "identical" in str(w.message)]
     ways = tuple({**way, "gap_oof": 2e-6} if way["way"] == "greedy" else way for way in told["ways"])
     assert "costs under 0.0001 log loss beside trying all" in reporting.price_of_greed({**told, "ways": ways}).finding

@@ -55,6 +55,16 @@ def test_the_compromise_is_told_with_who_loses_most_and_what_the_next_would_cost
     assert said.endswith("the next is vote, by which ops would lose 51 %.")
 
 
+def test_a_candidate_by_which_nobody_loses_more_is_not_said_to_cost_more():
+    """Two candidates that are alike to everybody: the second is as good a compromise as the first."""
+    found = heard()
+    twin = tuple(replace(r, shipped="vote") for r in found.regrets if r.shipped == "boost")
+    alike = replace(found, regrets=(*(r for r in found.regrets if r.shipped != "vote"), *twin))
+    said = reporting.compromise_sentence(alike)
+    assert said.endswith("By vote nobody would lose more than that either: research would lose 20 %.")
+    assert "somebody would lose more" not in said
+
+
 def test_the_opening_says_who_vetoes_what():
     """One sentence for each stakeholder and veto, with the candidates and the data sets; the study's own requirements too."""
     one = heard(judged("ops", "vote", "missed"), judged(EVERYBODY, "line", "missed", "good"))
@@ -64,6 +74,8 @@ def test_the_opening_says_who_vetoes_what():
         "The study vetoes line on adult (“good”).",
     ]
     assert reporting.veto_sentences([heard()]) == ["Nobody vetoes a candidate."]
+    unsure = heard(judged("ops", "vote", "undecided"), judged("ops", "line", "undecided"))
+    assert reporting.veto_sentences([unsure]) == ["No veto is shown to be missed; 2 are undecided."]
     assert reporting.veto_sentences([]) == []
     nothing_left = heard(*(judged("ops", n, "missed") for n in NAMES), level="4000")
     assert reporting.veto_sentences([nothing_left])[-1] == ("On adult (4000) every candidate is vetoed: nobody's pick survives.")

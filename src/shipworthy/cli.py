@@ -110,13 +110,15 @@ def run(
 
 def _tell(outcome: Outcome) -> None:
     """Print the verdicts, the picks, what is missing, and where the report is."""
+    from shipworthy.reporting import verdict_line
+
     finished = outcome.run
     assessment = finished.assessment()
     typer.echo("")
     if not assessment.verdicts:
         typer.echo("The study has no ensemble of models that could be judged, so there is no verdict.")
     for verdict in assessment.verdicts:
-        typer.echo(f"{verdict.answer.upper():<12} {verdict.candidate} on {verdict.dataset}: {verdict.reason}")
+        typer.echo(verdict_line(verdict, finished.study))
     typer.echo("")
     for pick in assessment.picks:
         where = f"{pick['dataset']}{', ' + pick['level'] if pick['level'] else ''}"

@@ -211,11 +211,18 @@ def place_among_public(
     if math.isnan(error_cut):
         sentence = f"What {candidate} cuts off the error of {baseline} is not known, so it has no place among {sample}."
     else:
-        verb = f"cuts {100 * error_cut:.1f} % off" if error_cut >= 0 else f"adds {-100 * error_cut:.1f} % to"
-        sentence = (
-            f"{candidate} {verb} the error of {baseline}, more than on {by_cut:.0f} % of {sample}, "
-            f"where the median is {100 * float(np.median(cuts)):.1f} %"
-        )
+        median = f"where the median cut is {100 * float(np.median(cuts)):.1f} %"
+        if error_cut >= 0:
+            sentence = (
+                f"{candidate} cuts {100 * error_cut:.1f} % off the error of {baseline}, more than on {by_cut:.0f} % of {sample}"
+            )
+        else:
+            # It is the cut that is ranked: a rank of 0 says that no ensemble there added as much.
+            sentence = (
+                f"{candidate} adds {-100 * error_cut:.1f} % to the error of {baseline}, which is better than on "
+                f"{by_cut:.0f} % of {sample}"
+            )
+        sentence += f", {median}"
         if known:
             sentence += (
                 f"; in bulk it takes {time_multiple:.3g} times as long, more than on {by_time:.0f} %, "

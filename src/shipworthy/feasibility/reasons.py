@@ -58,7 +58,7 @@ def unsure_cost_sentence(c: Comparison, cost: Cost, ratio: Interval, limit: floa
         return f"{text}, as the noise is not known; two or more rounds would tell it."
     if math.isinf(needed.more):
         return f"{text}: that is within what rounds differ by anyway, so no number of {needed.things} would tell."
-    return f"{text}. If it stays as it is, about {needed.more:,.0f} more {needed.things} (now {needed.now:,}) would tell."
+    return f"{text}. If it stays as it is, about {about(needed.more)} more {needed.things} (now {needed.now:,}) would tell."
 
 
 def _sized(ratio: Interval) -> str:
@@ -88,7 +88,7 @@ def needed_sentence(c: Comparison, needed: Needed | None) -> str:
         return f"The gain {over} is so near to the smallest useful gain that no realistic number of test rows would tell."
     if not now:
         return f"If the gain stays as it is, about {max(more, 1):.1f} times as many test rows would tell {over}."
-    return f"If the gain stays as it is, about {more:,.0f} more test rows (now {now:,}) would tell {over}."
+    return f"If the gain stays as it is, about {about(more)} more test rows (now {now:,}) would tell {over}."
 
 
 def power_sentence(comparisons: Sequence[Comparison], margin: float) -> str:
@@ -128,6 +128,18 @@ def missed_sentence(r: RequirementVerdict) -> str:
     off = f" That is {factor(r.times_off)} times the limit." if r.times_off > 1 and math.isfinite(r.times_off) else ""
     change = f" Cheapest known change: {r.change}." if r.change else ""
     return f"It misses {r.requirement!r}: {r.reason}.{off}{change}"
+
+
+def about(count: float) -> str:
+    """A count that is reckoned from an estimate, up to two digits: that many or a little more.
+
+    Examples
+    --------
+    >>> about(7), about(99), about(495), about(357_743)
+    ('7', '99', '500', '360,000')
+    """
+    step = 10 ** max(0, math.floor(math.log10(max(count, 1))) - 1)
+    return f"{math.ceil(count / step) * step:,}"
 
 
 def factor(value: float) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from shipworthy.reporting.cards import dataset_card, dataset_facts
 from shipworthy.reporting.content import Report, ReportContent
+from shipworthy.reporting.deciding import deciding_reason, verdict_line
 from shipworthy.reporting.figures import ReportFigure, accuracy_against_cost, latency_distribution, pareto_front
 from shipworthy.reporting.lessons import (
     accuracy_intervals,
@@ -78,6 +79,7 @@ __all__ = [
     "cost_per_row",
     "dataset_card",
     "dataset_facts",
+    "deciding_reason",
     "diminishing_return",
     "ensemble_frontier",
     "facts_table",
@@ -109,6 +111,7 @@ __all__ = [
     "told_table",
     "trees_together",
     "verdict_cards",
+    "verdict_line",
     "veto_sentences",
     "why_a_mean_lies",
     "wide_table",

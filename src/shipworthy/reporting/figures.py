@@ -14,17 +14,17 @@ import math
 import re
 import textwrap
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from shipworthy.records import QUANTITIES, Floats
+from shipworthy.records import QUANTITIES, Floats, Verdict
 from shipworthy.reporting.labels import Line, place_labels
 from shipworthy.reporting.tables import KIND_ORDER, comparison_table, level_order
-from shipworthy.reporting.wording import KIND_WORDS, label, number, score, times
+from shipworthy.reporting.wording import KIND_WORDS, bounded, label, number, score, times
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,6 +39,10 @@ MARKERS = {"single": "o", "tree_ensemble": "s", "ensemble": "D"}
 INK, QUIET = "#1a1a1a", "#6b6b6b"
 FAR_BELOW = 6
 """A score this many times further from the best than the median is drawn at the edge, or it would flatten all others."""
+
+
+MANY_QUERIES = 1000
+"""With fewer, less than ten are slower than p99, and its third digit is chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +110,7 @@ def accuracy_against_cost(
     *,
     level: str | None = None,
     limit: float | None = None,
+    verdicts: Sequence[Verdict] = (),
 ) -> ReportFigure:
     """Every candidate's accuracy against its p99 latency or its memory, with the Pareto front.
 
@@ -120,6 +125,9 @@ def accuracy_against_cost(
         One level of what was swept; left out, the first.
     limit : float, optional
         A required limit, drawn where it is in sight.
+    verdicts : sequence of Verdict
+        The title takes its gain, with the interval, from one of that data set and level. Without them it tells of these test rows
+        alone.
 
     Returns
     -------
@@ -135,7 +143,10 @@ def accuracy_against_cost(
     words = {"latency_ms": "p99 latency of one query (ms)", "memory_mib": "memory above an idle interpreter (MiB)"}[cost]
     table = comparison_table(records, dataset, metric, level=level)
     greater = QUANTITIES[metric].greater_is_better
-    finding = _finding(table, dataset, metric, column, what)
+    if level is None:
+        level = min(records.loc[records["dataset"] == dataset, "level"], key=level_order)
+    here = [v for v in verdicts if (v.dataset, v.level) == (dataset, level)]
+    finding = _finding(table, dataset, metric, column, what, here)
     table = table[np.isfinite(table[column]) & np.isfinite(table[metric])].reset_index(drop=True)
     with theme():
         figure, ax = canvas(finding, 6.2)
@@ -173,7 +184,9 @@ def accuracy_against_cost(
         texts = [f"{name} {score(v)} ↓" if low else name for name, v, low in zip(table["candidate"], y, below, strict=True)]
         place_labels(ax, x, shown, texts, [COLOURS[k] for k in table["kind"]], lines)
     described = "; ".join(
-        f"{r['candidate']}: {label(metric)} {score(r[metric])}, {words} {number(r[column])}" for r in table.to_dict("records")
+        f"{r['candidate']}: {label(metric)} {score(r[metric])}, "
+        f"{words} {bounded(r[column], r[f'{column}_low'], r[f'{column}_high'])[0]}"
+        for r in table.to_dict("records")
     )
     on_front = ", ".join(table["candidate"][front])
     return ReportFigure(figure, finding, f"{described}. On the Pareto front: {on_front}.")
@@ -216,16 +229,17 @@ def latency_distribution(
         p99 = {name: nearest_rank(np.concatenate(values[name]), 99) for name in order}
         p50 = {name: nearest_rank(np.concatenate(values[name]), 50) for name in order}
         tailed = max(order, key=lambda name: p99[name] / p50[name])
+        fewest = min(sum(map(len, values[name])) for name in order)
         finding = (
             f"{dataset}: the median query takes from {number(p50[order[0]])} ms ({order[0]}) to {number(p50[order[-1]])} ms "
-            f"({order[-1]}); the longest tail is that of {tailed}, with a p99 of {times(p99[tailed] / p50[tailed])} its median"
+            f"({order[-1]}); p99 is at most {times(p99[tailed] / p50[tailed])} the median ({tailed}), seen in {fewest:,} queries"
         )
         figure, ax = canvas(finding, 2.6 + 0.55 * len(order), left=0.235)
         ax.set_xscale("log")
         for row, name in enumerate(order):
             _draw_spread(ax, row, values[name], COLOURS[kinds.get(name, "single")])
             ax.annotate(
-                f"{number(p99[name])} ms",
+                f"{_tail(p99[name], sum(map(len, values[name])))} ms",
                 (max(v.max() for v in values[name]), row),
                 xytext=(6, 0),
                 textcoords="offset points",
@@ -242,8 +256,20 @@ def latency_distribution(
         ax.grid(visible=False, axis="y")
         ticks(ax, log=True, y=False)
         legend(figure, [kinds.get(n, "single") for n in order], spread=True)
-    described = "; ".join(f"{n}: p50 {number(p50[n])} ms, p99 {number(p99[n])} ms" for n in order)
+    counted = {n: sum(map(len, values[n])) for n in order}
+    described = "; ".join(f"{n}: p50 {number(p50[n])} ms, p99 {_tail(p99[n], counted[n])} ms" for n in order)
     return ReportFigure(figure, finding, described + ".")
+
+
+def _tail(p99_ms: float, n: int) -> str:
+    """A p99 with the digits that so many queries allow: it rests on the slowest hundredth of them.
+
+    Examples
+    --------
+    >>> _tail(12.345, 460), _tail(12.345, 5000)
+    ('12', '12.3')
+    """
+    return number(p99_ms, 2 if n < MANY_QUERIES else 3)
 
 
 @contextmanager
@@ -307,7 +333,7 @@ def _nothing(figure: Figure, ax: Axes, finding: str, why: str) -> ReportFigure:
     return ReportFigure(figure, finding, f"Nothing to draw: {why}.")
 
 
-def _finding(table: pd.DataFrame, dataset: str, metric: str, column: str, what: str) -> str:
+def _finding(table: pd.DataFrame, dataset: str, metric: str, column: str, what: str, verdicts: Sequence[Verdict] = ()) -> str:
     """What the best ensemble gains over the baseline that decides, all by out-of-fold score, and what that costs."""
     sign = 1 if QUANTITIES[metric].greater_is_better else -1
     ranked = table.assign(_good=sign * table[f"{metric}_oof"].fillna(table[metric])).dropna(subset=[metric])
@@ -318,14 +344,32 @@ def _finding(table: pd.DataFrame, dataset: str, metric: str, column: str, what: 
         return f"{dataset}: nothing was scored"
     if ensembles.empty or not baselines:
         best = ranked.iloc[0]
-        return f"{dataset}: {best['candidate']} has the best {label(metric)}, {score(best[metric])}"
+        # It was chosen out of fold, so on test rows another may be ahead.
+        return f"{dataset}: {best['candidate']} is the best out of fold, with {score(best[metric])} {label(metric)} on test rows"
     ours = ensembles.iloc[0]
     # The verdict needs both baselines, so the one over which less is gained decides.
     theirs = min(baselines, key=lambda row: sign * (ours[metric] - row[metric]))
     gain = sign * (ours[metric] - theirs[metric])
-    verb, joint = ("gains", "over") if gain >= 0 else ("loses", "to")
-    text = f"{dataset}: {ours['candidate']} {verb} {abs(gain):.4f} {label(metric)} {joint} {theirs['candidate']}"
-    return text + _cost_words(ours, theirs, column, what)
+    shown = _shown_gain(ours["candidate"], theirs["candidate"], verdicts)
+    if not shown:
+        side = "better" if gain >= 0 else "worse"
+        shown = f"scores {abs(gain):.4f} {label(metric)} {side} than {theirs['candidate']} on these test rows"
+    return f"{dataset}: {ours['candidate']} {shown}{_cost_words(ours, theirs, column, what)}"
+
+
+def _shown_gain(ours: str, theirs: str, verdicts: Sequence[Verdict]) -> str:
+    """A gain as it was judged, which is called one only where its interval leaves no doubt; empty where it was not judged."""
+    compared = [c for v in verdicts if v.candidate == ours for c in v.comparisons if c.baseline == theirs]
+    if not compared or math.isnan(compared[0].gain.low):
+        return ""
+    gain, metric = compared[0].gain, label(compared[0].metric)
+    ends = f"({gain.low:+.4f} to {gain.high:+.4f})"
+    if gain.low > 0 or gain.high < 0:
+        verb, joint = ("gains", "over") if gain.value >= 0 else ("loses", "to")
+        return f"{verb} {abs(gain.value):.4f} {metric} {joint} {theirs} {ends}"
+    if gain.low == gain.high == 0:
+        return f"scores as {theirs} does,"
+    return f"is not told apart from {theirs} by {metric}, {gain.value:+.4f} {ends},"
 
 
 def _cost_words(ours: pd.Series[Any], theirs: pd.Series[Any], column: str, what: str) -> str:

@@ -53,10 +53,14 @@ def accuracy_intervals(records: pd.DataFrame, dataset: str, *, metric: str = "ro
     here = (records["dataset"] == dataset) & (records["quantity"] == metric) & (records["statistic"] == "test")
     table = records[here].sort_values("value", ascending=greater, ignore_index=True, na_position="first")
     best, second = table.iloc[-1], table.iloc[-2] if len(table) > 1 else table.iloc[-1]
-    apart = max(best["low"], second["low"]) > min(best["high"], second["high"])
+    others = table.iloc[:-1]
+    meet = others[~((others["low"] > best["high"]) | (others["high"] < best["low"]))]["candidate"].tolist()
     finding = f"{dataset}: {best['candidate']} scores highest, {score(best['value'])} {label(metric)}"
     if len(table) > 1:
-        finding += f"; its interval {'does not overlap' if apart else 'overlaps'} that of {second['candidate']}"
+        whose = f"that of {meet[0]}" if len(meet) == 1 else f"those of {len(meet)} others"
+        finding += (
+            f"; its interval overlaps {whose}" if meet else f"; its interval does not overlap that of {second['candidate']}"
+        )
     with theme():
         figure, ax = canvas(finding, 2.6 + 0.5 * len(table), left=0.235)
         for row, r in enumerate(table.to_dict("records")):

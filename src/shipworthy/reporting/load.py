@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8a8a8a")
 SHAPES = "osD^vPX*"
+HIGHEST = "highest rate kept (queries/s)"
 OUTCOMES = {"met": ("o", "shown to keep the limit"), "undecided": ("D", "too close to say"), "missed": ("X", "misses it")}
 
 
@@ -142,11 +143,7 @@ def latency_by_rate(
     -------
     ReportFigure
     """
-    kept = sorted(highest, key=lambda row: -row["met"])
-    names = [row["candidate"] for row in kept]
-    best = f"{names[0]} carries {kept[0]['met']:,.0f} queries/s" if kept and kept[0]["met"] else "no candidate carries any rate"
-    others = ", ".join(f"{row['candidate']} {row['met']:,.0f}" for row in kept[1:])
-    finding = f"{dataset}: with p99 under {number(limit_ms)} ms, {best}" + (f"; {others}" if others else "")
+    finding = f"{dataset}: {_rates_shown(highest, limit_ms)}"
     said = []
     with theme():
         figure, ax = canvas(finding, 6.0)
@@ -169,6 +166,18 @@ def latency_by_rate(
         ticks(ax, log=True, log_y=True)
         figure.legend(loc="lower left", bbox_to_anchor=(0.01, 0.005), ncols=3, frameon=False, fontsize=12)
     return ReportFigure(figure, finding, "; ".join(said) + ".")
+
+
+def _rates_shown(highest: Sequence[Mapping[str, Any]], limit_ms: float) -> str:
+    """What each candidate was shown to carry: no more may be possible than was tried, and what was not shown is not refuted."""
+    kept = sorted((row for row in highest if row["met"] > 0), key=lambda row: -row["met"])
+    silent = ", ".join(row["candidate"] for row in highest if not row["met"] > 0)
+    limit = f"p99 is shown to stay under {number(limit_ms)} ms"
+    if not kept:
+        return f"{limit} at no rate that was tried"
+    rates = [f"{row['met']:,.0f}" + (" queries/s" if i == 0 else "") for i, row in enumerate(kept)]
+    rates = [f"at {rate} with {row['candidate']}" for rate, row in zip(rates, kept, strict=True)]
+    return f"{limit} {', '.join(rates)}" + (f"; at no rate tried with {silent}" if silent else "")
 
 
 def load_table(
@@ -197,7 +206,7 @@ def load_table(
 
     rows: dict[str, dict[str, float]] = {}
     for row in highest:
-        rows.setdefault(row["candidate"], {})["highest rate kept (queries/s)"] = row["met"]
+        rows.setdefault(row["candidate"], {})[HIGHEST] = row["met"]
     for row in rates:
         if row["rate_per_s"] == rate_per_s:
             rows.setdefault(row["candidate"], {})[f"p99 at {rate_per_s:,.0f}/s (ms)"] = row["p99_ms"]
@@ -243,13 +252,23 @@ def load_view(loads: Sequence[Mapping[str, Any]], drawn: dict[str, str]) -> list
             file = free_file(drawn, f"{place}-{name}.svg")
             drawn[file] = figure.svg()
             figures.append({"file": file, "finding": figure.finding})
+        silent = {row["candidate"] for row in found["highest"] if not row["met"] > 0}
         rows = {key: found[key] for key in ("highest", "rates", "laws", "imports")}
         table = load_table(rate_per_s=found["rate_per_s"], **rows)
         views.append(
             {
                 "title": found["dataset"] + (f" ({found['level']})" if found["level"] else ""),
                 "columns": list(table.columns),
-                "rows": [{"candidate": name, "cells": [cost(v) for v in table.loc[name]]} for name in table.index],
+                "rows": [
+                    {
+                        "candidate": name,
+                        "cells": [
+                            "none shown" if column == HIGHEST and name in silent else cost(value)
+                            for column, value in table.loc[name].items()
+                        ],
+                    }
+                    for name in table.index
+                ],
                 "figures": figures,
                 "sentences": [
                     *(row["sentence"] for row in found["highest"]),

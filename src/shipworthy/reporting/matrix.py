@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from shipworthy.records import Verdict
 from shipworthy.reporting.tables import KIND_ORDER, comparison_table
-from shipworthy.reporting.wording import number, score
+from shipworthy.reporting.wording import bounded, score
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,7 +55,7 @@ def score_matrix(
 def _cell(row: dict[Any, Any], metric: str, answer: str) -> str:
     if math.isnan(row[metric]):
         return "-"
-    wait = "" if math.isnan(row["p99_ms"]) else f"; {number(row['p99_ms'])} ms"
+    wait = "" if math.isnan(row["p99_ms"]) else f"; {bounded(row['p99_ms'], row['p99_ms_low'], row['p99_ms_high'])[0]} ms"
     return f"{score(row[metric])}{wait}" + (f"; {answer}" if answer else "")
 
 

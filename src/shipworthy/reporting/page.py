@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from shipworthy.records import QUANTITIES, RequirementVerdict, Study, Verdict
 from shipworthy.reporting import figures, load, matrix, money, tables
 from shipworthy.reporting import picks as budgets
+from shipworthy.reporting.brief import brief
 from shipworthy.reporting.content import Report, ReportContent
+from shipworthy.reporting.deciding import deciding_reason
 from shipworthy.reporting.makeup import make_up, members_table
 from shipworthy.reporting.protocol import levels_of, measured_conditions, protocol
 from shipworthy.reporting.stakeholders import hearing_sections, stakeholder_frames, veto_sentences
@@ -25,6 +27,7 @@ from shipworthy.reporting.sweeps import sweep_view
 from shipworthy.reporting.wording import (
     KIND_WORDS,
     bayes_lines,
+    bounded,
     cell,
     cost,
     costs_declared,
@@ -42,10 +45,13 @@ from shipworthy.reporting.wording import (
 
 if TYPE_CHECKING:
     import jinja2
+    import pandas as pd
 
 Thing = TypeVar("Thing")
 ROWS_ON_THE_PAGE = 300
 """A longer table of results is cut on the page and whole in ``results.csv``."""
+OPEN_CARDS = 3
+"""So many verdicts fit below each other in a notebook with all that carries them."""
 
 
 def build_report(content: ReportContent) -> Report:
@@ -69,7 +75,7 @@ def build_report(content: ReportContent) -> Report:
     places = _Places(study)
     verdicts = places.sort(content.verdicts, lambda v: (v.dataset, v.level))
     requirements = places.sort(content.requirement_verdicts, lambda v: (v.dataset, v.level))
-    csv = tables.csv_tables(records, study.metric, verdicts, requirements)
+    csv = tables.csv_tables(records, study, verdicts, requirements)
     for name in ("comparison.csv", "results.csv"):
         rows = places.sort(enumerate(csv[name].to_dict("records")), lambda row: (row[1]["dataset"], row[1]["level"]))
         csv[name] = csv[name].iloc[[position for position, _ in rows]].reset_index(drop=True)
@@ -86,6 +92,7 @@ def build_report(content: ReportContent) -> Report:
     picks = places.sort(content.picks, lambda p: (p["dataset"], p["level"]))
     parts = places.sort(set(zip(records["dataset"], records["level"], strict=True)), lambda place: place)
     csv["scores.csv"] = matrix.score_matrix(records, study.metric, parts, content.verdicts)
+    judged = {*((v.dataset, v.level) for v in verdicts), *((p["dataset"], p["level"]) for p in picks)}
     sections = [_section(content, dataset, level, drawn) for dataset, level in parts]
     hearings = places.sort(content.hearings, lambda h: (h.dataset, h.level))
     heard = hearing_sections(hearings, study.stakeholders, drawn)
@@ -94,10 +101,12 @@ def build_report(content: ReportContent) -> Report:
     view: dict[str, Any] = {
         "study": study,
         "costs_declared": costs_declared(study),
-        "verdicts": verdicts,
+        "verdicts": _told(verdicts, study),
+        "open_cards": False,
         "counts": {
             answer: sum(v.answer == answer for v in content.verdicts) for answer in ("ship", "do not ship", "cannot tell")
         },
+        "briefs": [brief(content, *place) for place in places.sort(judged, lambda place: place)],
         "picks": picks,
         "vetoes": veto_sentences(hearings),
         "hearings": heard,
@@ -106,6 +115,7 @@ def build_report(content: ReportContent) -> Report:
         "loads": load.load_view(places.sort(content.loads, lambda found: (found["dataset"], found["level"])), drawn),
         "simulations": budgets.simulation_view(places.sort(content.simulations, lambda f: (f["dataset"], f["level"])), drawn),
         "money": money.money_view(places.sort(content.money, lambda m: (m["dataset"], m["level"])), records, drawn),
+        "unsure": budgets.UNSURE,
         "sweeps": sweep_view(study, records, drawn),
         "matrix": matrix.matrix_view(csv["scores.csv"]),
         "results": _result_rows(results[:ROWS_ON_THE_PAGE], study.metric),
@@ -113,6 +123,7 @@ def build_report(content: ReportContent) -> Report:
         "protocol": protocol(study, records, picks),
         "conditions": measured_conditions(records),
         "missing": content.missing,
+        "nothing_missing": _nothing_missing(study, records),
         "left_out": content.left_out,
         "environment": _flat(content.environment),
         "timings": _shares(content.timings),
@@ -129,20 +140,28 @@ def build_report(content: ReportContent) -> Report:
     return Report(html, markdown, {name: tables.harmless(table) for name, table in csv.items()}, drawn)
 
 
-def verdict_cards(verdicts: Sequence[Verdict]) -> str:
-    """The verdicts as HTML for a notebook: a coloured answer, the sentence, the numbers.
+def verdict_cards(verdicts: Sequence[Verdict], study: Study) -> str:
+    """The verdicts as HTML for a notebook: of each a line with its answer and what decided, which opens to all that carries it.
 
     Parameters
     ----------
     verdicts : sequence of Verdict
+    study : Study
+        Declares what they were judged by.
 
     Returns
     -------
     str
-        Whole in itself, its style included; names are escaped.
+        Whole in itself, its style included; names are escaped. A few are open from the start.
     """
     source = '<style>{{ style }}</style><div class="shipworthy">{% include "cards.html.j2" %}</div>'
-    return template_environment(autoescape=True).from_string(source).render(verdicts=verdicts, style=_template("report.css"))
+    view = {"verdicts": _told(verdicts, study), "open_cards": len(verdicts) <= OPEN_CARDS, "style": _template("report.css")}
+    return template_environment(autoescape=True).from_string(source).render(**view)
+
+
+def _told(verdicts: Sequence[Verdict], study: Study) -> list[tuple[Verdict, str]]:
+    """Each verdict with the reason that decided it."""
+    return [(v, deciding_reason(v, study)) for v in verdicts]
 
 
 def _template(name: str) -> str:
@@ -230,10 +249,10 @@ def _section(content: ReportContent, dataset: str, level: str, drawn: dict[str, 
     factor = min(here["factor"])
     shown = {
         "accuracy_against_p99": figures.accuracy_against_cost(
-            records, dataset, "latency_ms", study.metric, level=level, limit=latency_limit
+            records, dataset, "latency_ms", study.metric, level=level, limit=latency_limit, verdicts=content.verdicts
         ),
         "accuracy_against_memory": figures.accuracy_against_cost(
-            records, dataset, "memory_mib", study.metric, level=level, limit=memory_limit
+            records, dataset, "memory_mib", study.metric, level=level, limit=memory_limit, verdicts=content.verdicts
         ),
         "latency_distribution": figures.latency_distribution(
             content.samples, dataset, kinds=kinds, level=level, limit=latency_limit
@@ -260,8 +279,18 @@ def _comparison_row(row: Mapping[Any, Any], metric: str, columns: Sequence[table
         "score": score(row[metric]),
         "interval": f"{score(low)} to {score(high)}" if low == low and high == high else "",  # noqa: PLR0124 - nan differs from itself
         "oof": score(row[f"{metric}_oof"]),
-        "costs": [cost(row[c.name]) for c in columns],
+        "costs": [_cost_cell(row, c) for c in columns],
     }
+
+
+def _cost_cell(row: Mapping[Any, Any], column: tables.Column) -> dict[str, str]:
+    """A cost; of a percentile far out also its interval, and no digit that this does not allow."""
+    value = row[column.name]
+    if column.statistics != ("p99",):
+        return {"value": cost(value), "interval": ""}
+    low, high = row[f"{column.name}_low"], row[f"{column.name}_high"]
+    shown, *ends = bounded(value, low, high)
+    return {"value": shown, "interval": f"{ends[0]} to {ends[1]}" if math.isfinite(low + high) else ""}
 
 
 def _limit(study: Study, quantity: str) -> float | None:
@@ -306,7 +335,10 @@ def _kept(
     """One sentence on the requirements that every candidate meets, and who comes nearest to a limit."""
     if not kept:
         return ""
-    who = f"All {n_candidates} candidates meet" if n_candidates > 1 else "The one candidate meets"
+    # Who failed before it was measured is judged by no requirement.
+    who = (
+        f"All {n_candidates} candidates that were judged meet" if n_candidates > 1 else "The one candidate that was judged meets"
+    )
     what = (
         f"all {n} requirements" if len(kept) == n > 1 else "the one requirement" if n == 1 else f"{len(kept)} of {n} requirements"
     )
@@ -342,11 +374,26 @@ def _result_rows(results: Sequence[Mapping[Any, Any]], metric: str) -> list[dict
             "place": [row["dataset"], row["level"], row["seed"], row["candidate"]],
             "score": score(row[metric]),
             "interval": f"{score(row[f'{metric}_low'])} to {score(row[f'{metric}_high'])}",
-            "numbers": [cost(row[c]) for c in ("p50_ms", "p99_ms", "memory_mib", "size_mib", "fit_cpu_s", "usd_per_million")],
+            "numbers": [
+                cost(row["p50_ms"]),
+                bounded(row["p99_ms"], row["p99_ms_low"], row["p99_ms_high"])[0],
+                *(cost(row[c]) for c in ("memory_mib", "size_mib", "fit_cpu_s", "usd_per_million")),
+            ],
             "answer": row["answer"],
         }
         for row in results
     ]
+
+
+def _nothing_missing(study: Study, records: pd.DataFrame) -> str:
+    """What is said where nothing was reported missing: that all is there only if the records hold it."""
+    asked = {(dataset, candidate) for dataset in study.datasets for candidate in study.candidates}
+    for quantity in (study.metric, "latency_ms", "memory_mib"):
+        held = records[records["quantity"] == quantity]
+        asked &= set(zip(held["dataset"], held["candidate"], strict=True))
+    if len(asked) == len(study.datasets) * len(set(study.candidates)):
+        return "Nothing is missing: every candidate of the study was trained, scored and measured."
+    return "Nothing was reported missing, but not every candidate of the study has a score, a latency and a memory on record."
 
 
 def _flat(environment: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:

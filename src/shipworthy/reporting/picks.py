@@ -30,6 +30,7 @@ TIE = 1e-12
 """Losses that differ by a smaller share are the same: simulation, which picks among all subsets, takes the faster of them too."""
 ROUNDING = 1e-9
 """Scores nearer than this, of numbers about 1, are the same but for the order in which they were added up."""
+UNSURE = "Scores on paper have no intervals: which of two is better can be told only of what is built, and then a verdict does."
 AS_BUILT = "Those are predicted as they were built, one member after another; the build that is assumed here has met no reality."
 SCORES = {"score on paper": "predicted", "score as built": "measured"}
 FIGURES = {
@@ -96,7 +97,8 @@ def budget_sentence(found: Mapping[str, Any], *, latency_ms: float, memory_mib: 
     row = pick_within(found, latency_ms=latency_ms, memory_mib=memory_mib)
     if row is None:
         fastest, smallest = (min(r[k] for r in found["front"]) for k in ("latency_ms", "memory_mib"))
-        return f"{budget}, nothing can be built: the fastest takes {number(fastest)} ms, the smallest {number(smallest)} MiB."
+        least = f"the fastest takes {number(fastest)} ms, the smallest {number(smallest)} MiB"
+        return f"{budget}, nothing that was simulated can be built: {least}."
     interval = ""
     if row["size"] > 1 and math.isfinite(row["latency_low_ms"]):
         interval = f" ({number(row['latency_low_ms'])} to {number(row['latency_high_ms'])})"

@@ -50,7 +50,7 @@ def protocol(study: Study, records: pd.DataFrame, picks: Sequence[Mapping[str, A
     batches = ", ".join(f"{b:,}" for b in plan.batch_sizes)
     swept = [f"Swept: {name} = {', '.join(f'{v:g}' for v in values)}." for name, values in study.sweep.items()]
     rows = (
-        f"Every candidate was trained on {train} training rows and scored on {test} test rows, with {seeds}. "
+        f"Candidates were trained on {train} training rows and scored on {test} test rows, with {seeds}. "
         f"Out-of-fold scores come from {training.folds} folds: they choose baselines and picks, and test rows never do. "
         "Ensembles are assembled from members already fitted."
     )
@@ -63,7 +63,7 @@ def protocol(study: Study, records: pd.DataFrame, picks: Sequence[Mapping[str, A
         f"The smallest useful gain of {study.smallest_useful_gain:g} was declared before anything ran."
     )
     serving = (
-        f"Each candidate answered {plan.queries:,} queries of one raw row, one at a time, over {plan.rounds} interleaved "
+        f"{_answered(records, plan.queries)} of one raw row, one at a time, over {plan.rounds} interleaved "
         f"round{'s' if plan.rounds > 1 else ''}. Every round was a fresh child process that could import only what serving "
         f"needs, with {threads}, after {plan.warm_up} warm-up calls that were thrown away, the garbage collector off meanwhile. "
         "Nothing of this study ran beside a timed window. "
@@ -85,6 +85,21 @@ def protocol(study: Study, records: pd.DataFrame, picks: Sequence[Mapping[str, A
         "CPU time is paid as it is used; memory is held all the time, by as many copies as the traffic keeps busy."
     )
     return [rows, gains, serving, *_rows_again(records, study), costs, rule, *_quiet(records, picks), money, *swept]
+
+
+def _answered(records: pd.DataFrame, asked: int) -> str:
+    """How many single queries were answered: as many as were asked for only where every record says so."""
+    timed = records[
+        (records["quantity"] == "latency_ms") & (records["scenario"] == "single_stream") & (records["batch_size"] == 1)
+    ]
+    counts = set(timed["n"].astype(int)) if len(timed) else set()
+    if counts == {asked}:
+        return f"Each candidate that was measured answered {asked:,} queries"
+    if not counts:
+        return f"Candidates were to answer {asked:,} queries"
+    fewest, most = min(counts), max(counts)
+    span = f"{fewest:,}" if fewest == most else f"from {fewest:,} to {most:,}"
+    return f"Candidates answered {span} queries ({asked:,} were asked for)"
 
 
 def _conditions_of(records: pd.DataFrame) -> Iterator[tuple[str, dict[str, Any]]]:

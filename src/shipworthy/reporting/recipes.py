@@ -44,7 +44,7 @@ def recipe_sentence(finding: RecipeFinding) -> str:
     >>> worst = Told("adult", "stack", "h2o", "H2O's leaderboard", "bulk", told_ms=0.033, p50_ms=21.0, p99_ms=30.0)
     >>> flips = (("xgboost", "linear"), ("forest", "tree"))
     >>> recipe_sentence(RecipeFinding("adult", "h2o", "H2O's leaderboard", "bulk", worst, 6, flips, "xgboost", "linear", 1.1))
-    "H2O's leaderboard says that stack takes 0.0330 ms a row; one query takes 21.0 ms at p50, 636 times as long. It puts xgboost \
+    "H2O's leaderboard says that stack takes 0.0330 ms a row; one query takes 21.0 ms at p50, 640 times as long. It puts xgboost \
 before linear, which is the other way round, as it does with 1 more of the 6 pairs that can be told apart. Its fastest is \
 xgboost; really it is linear."
     """
@@ -210,14 +210,15 @@ def _legend(figure: Figure) -> None:
 def _headline(known: Sequence[Told], findings: Sequence[RecipeFinding]) -> str:
     """The widest gap, and how many recipes have an order wrong."""
     row = max(known, key=lambda r: r.factor)
-    text = f"{row.dataset}: one query of {row.candidate} takes {number(row.p50_ms)} ms, "
+    text = f"{row.dataset}: the median query of {row.candidate} takes {number(row.p50_ms)} ms, "
     text += f"{times(row.factor)} what {row.title} would tell"
     judged = [f for f in findings if f.pairs]
     wrong = [f for f in judged if f.flips]
     if not judged:
         return text
     if not wrong:
-        return f"{text}; all {len(judged)} recipes order the candidates as they are"
+        many = f"all {len(judged)} recipes order" if len(judged) > 1 else "the recipe orders"
+        return f"{text}; {many} the candidates that can be told apart as they are"
     return f"{text}; {len(wrong)} of {len(judged)} recipes {'has' if len(wrong) == 1 else 'have'} candidates the wrong way round"
 
 

@@ -133,12 +133,12 @@ def ensemble_frontier(found: Mapping[str, Any], *, marked: Mapping[str, Any] | N
     bend = next(row for row in front if row["knee"])
     best = min(front, key=lambda row: -_better_by(found, row["oof"], 0.0))
     n = 2 ** len(found["members"]) - 1
-    worth = "one is" if len(front) == 1 else f"{len(front)} are"
-    finding = f"{_whose(found)}: of {n:,} ensembles on paper {worth} worth a look; the knee is {short(bend['members'])}"
+    beaten = "one is" if len(front) == 1 else f"{len(front)} are"
+    finding = f"{_whose(found)}: of {n:,} ensembles on paper {beaten} beaten by no other; the knee is {short(bend['members'])}"
     gain = _better_by(found, best["test"], bend["test"])
     if best["members"] != bend["members"]:
         more = "better" if gain >= 0 else "worse"
-        finding += f", and the best out of fold is {_margin(gain)} {label(found['metric'])} {more} on test rows"
+        finding += f", and the best out of fold scores {_margin(gain)} {label(found['metric'])} {more} on these test rows"
         finding += f" at {times(best['latency_ms'] / bend['latency_ms'])} its latency"
     with theme():
         figure, ax = canvas(finding, 6.4)
@@ -301,9 +301,9 @@ def diminishing_return(found: Mapping[str, Any]) -> ReportFigure:
     if best["size"] == 1:
         finding = f"{_whose(found)}: one member alone, {first['members']}, is as good out of fold as any vote"
     else:
-        verb, joint = ("gain", "over") if gain >= 0 else ("lose", "to")
-        finding = f"{_whose(found)}: {best['size']} members are best out of fold; on test rows they {verb} {_margin(gain)}"
-        finding += f" {metric} {joint} the best one, at {times(best['latency_ms'] / first['latency_ms'])} its latency"
+        more = "better" if gain >= 0 else "worse"
+        finding = f"{_whose(found)}: {best['size']} members are best out of fold; on these test rows they score {_margin(gain)}"
+        finding += f" {metric} {more} than the best one, at {times(best['latency_ms'] / first['latency_ms'])} its latency"
     with theme():
         figure, ax = canvas(finding, 5.8)
         x = [row["size"] for row in sizes]
@@ -343,11 +343,12 @@ def price_of_greed(found: Mapping[str, Any]) -> ReportFigure:
     price = "nothing" if abs(greedy["gap_oof"]) <= TIE else f"{_margin(greedy['gap_oof'])} {metric}"
     verb, more = "gains" if greedy["gap_oof"] < -TIE else "costs", more_than_tried(found)
     finding = (
-        f"{title_of(found)}: adding one member at a time{f' of all {more}' if more else ''} {verb} {price} beside trying all"
+        f"{title_of(found)}: out of fold, adding one member at a time{f' of all {more}' if more else ''} {verb} {price} "
+        "beside trying all"
     )
     finding += f" {2 ** len(found['members']) - 1:,}" + (f" votes of the {len(found['members'])} best" if more else "")
     gained = [row for row in ways if row["gap_test"] < -TIE]
-    finding += f"; on test rows {len(gained)} of {len(ways)} short cuts beat the exact choice" if gained else ""
+    finding += f"; on these test rows {len(gained)} of {len(ways)} short cuts score better" if gained else ""
     with theme():
         figure, ax = canvas(finding, 2.6 + 0.62 * len(ways), left=0.3)
         for y, row in enumerate(reversed(ways)):
@@ -534,7 +535,9 @@ def worth_bars(found: Mapping[str, Any]) -> ReportFigure:
     spare = min(rows, key=lambda r: _better_by(found, 0.0, r["without_metric"]))
     finding = f"{_whose(found)}: {spare['sentence']}"
     harmless = _better_by(found, spare["without_metric"], 0.0) >= 0
-    finding += " - the vote of all is better without it" if harmless else " - nobody else would be missed less"
+    finding += (
+        " - on these test rows the vote of all scores no worse without it" if harmless else " - nobody else would be missed less"
+    )
     with theme():
         figure, first = canvas(finding, 2.4 + 0.55 * len(rows), left=0.21)
         box = first.get_position()

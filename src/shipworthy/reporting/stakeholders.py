@@ -73,9 +73,10 @@ def veto_sentences(hearings: Sequence[Hearing]) -> list[str]:
         of = _joined([f"{candidate} on {_joined(places)}" for candidate, places in candidates.items()])
         sentences.append(f"{who[0].upper()}{who[1:]} vetoes {of} (“{what}”).")
     sentences += [f"On {place(h)} every candidate is vetoed: nobody's pick survives." for h in hearings if not h.survivors]
-    if not sentences and hearings:
-        sentences = ["Nobody vetoes a candidate."]
-    return sentences
+    undecided = sum(v.outcome == "undecided" for hearing in hearings for v in hearing.vetoes)
+    if not sentences and undecided:
+        return [f"No veto is shown to be missed; {undecided} {'is' if undecided == 1 else 'are'} undecided."]
+    return sentences or (["Nobody vetoes a candidate."] if hearings else [])
 
 
 def compromise_sentence(hearing: Hearing) -> str:
@@ -102,7 +103,10 @@ def compromise_sentence(hearing: Hearing) -> str:
         second = min((c for c in hearing.survivors if c != found.candidate), key=lambda c: (_worst(hearing, c), c))
         sufferer = max(hearing.stakeholders, key=lambda s: hearing.regret(s, second))
         more = _amount(hearing, hearing.regret(sufferer, second))
-        text += f" By any other somebody would lose more: the next is {second}, by which {sufferer} would lose {more}."
+        if more == lost:
+            text += f" By {second} nobody would lose more than that either: {sufferer} would lose {more}."
+        else:
+            text += f" By any other somebody would lose more: the next is {second}, by which {sufferer} would lose {more}."
     if found.unproven:
         text += f" It is not shown to meet {_joined(found.unproven)}"
         others = hearing.proven

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from shipworthy.records import QUANTITIES, Interval, RequirementVerdict, Verdict
+from shipworthy.records import QUANTITIES, Interval, RequirementVerdict, Study, Verdict
+from shipworthy.reporting.deciding import deciding_reason
 from shipworthy.reporting.makeup import QUANTITIES_OF_MEMBERS
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ def _column(records: pd.DataFrame, column: Column) -> pd.DataFrame:
 
 
 def csv_tables(
-    records: pd.DataFrame, metric: str, verdicts: Sequence[Verdict], requirement_verdicts: Sequence[RequirementVerdict]
+    records: pd.DataFrame, study: Study, verdicts: Sequence[Verdict], requirement_verdicts: Sequence[RequirementVerdict]
 ) -> dict[str, pd.DataFrame]:
     """Every table that is written beside the report, by file name.
 
@@ -183,7 +184,7 @@ def csv_tables(
     for dataset, level in (
         records[["dataset", "level"]].drop_duplicates().sort_values(["dataset", "level"]).itertuples(index=False)
     ):
-        part = comparison_table(records, dataset, metric, level=level)
+        part = comparison_table(records, dataset, study.metric, level=level)
         part.insert(0, "dataset", dataset)
         part.insert(1, "level", level)
         comparisons.append(part)
@@ -194,25 +195,27 @@ def csv_tables(
         .drop(columns=["scenario", "batch_size", "low", "high", "conditions"])
         .reset_index(drop=True),
         "comparison.csv": pd.concat(comparisons, ignore_index=True) if comparisons else pd.DataFrame(),
-        "verdicts.csv": verdict_table(verdicts),
+        "verdicts.csv": verdict_table(verdicts, study),
         "requirements.csv": requirement_frame(requirement_verdicts),
-        "results.csv": results_table(records, metric, verdicts) if len(records) else pd.DataFrame(),
+        "results.csv": results_table(records, study.metric, verdicts) if len(records) else pd.DataFrame(),
     }
 
 
-def verdict_table(verdicts: Sequence[Verdict]) -> pd.DataFrame:
+def verdict_table(verdicts: Sequence[Verdict], study: Study) -> pd.DataFrame:
     """One row for each comparison that a verdict rests on, or one for a verdict that rests on none."""
     import pandas as pd
 
     nothing = Interval(math.nan, math.nan, math.nan, math.nan, "")
     # Named here, so that a study without a verdict has a table with a header.
     numbered = [f"{name}{end}" for name in ("gain", "p99_ratio", "memory_ratio") for end in ("", "_low", "_high")]
-    columns = ["dataset", "level", "candidate", "answer", "baseline", "baseline_role", "metric", "confidence", *numbered]
+    columns = ["dataset", "level", "candidate", "answer", "deciding_reason", "baseline", "baseline_role", "metric", "confidence"]
+    columns += numbered
     columns += ["gain_how", "p99_ratio_how", "reason", "deciding_test", "family", "power", "weighted_score"]
     columns += ["bayes_worse", "bayes_equivalent", "bayes_better", "bayes_how"]
     rows: list[dict[str, object]] = []
     for v in verdicts:
         row: dict[str, object] = {"dataset": v.dataset, "level": v.level, "candidate": v.candidate, "answer": v.answer}
+        row |= {"deciding_reason": deciding_reason(v, study)}
         row |= {"deciding_test": v.deciding_test, "family": v.family, "power": v.power, "weighted_score": v.weighted_score}
         bayes = {c.baseline: c.equivalence for c in v.comparisons}
         powers = {c.baseline: c.power for c in v.comparisons}

@@ -95,15 +95,31 @@ def cost(value: float | None) -> str:
     return f"< {TOO_SMALL}" if value is not None and 0 <= value < TOO_SMALL else number(value)
 
 
-def times(value: float) -> str:
-    """A ratio in a sentence.
+def bounded(value: float, low: float, high: float) -> tuple[str, str, str]:
+    """As :func:`cost`, and the ends of its interval, with the digits that the interval allows; with two where it allows fewer.
 
     Examples
     --------
-    >>> times(5.0512), times(0.83), times(120.4)
-    ('5.1 times', '0.83 times', '120 times')
+    >>> bounded(12.914, 12.23, 16.51), bounded(5.6081, 5.601, 5.62), bounded(1.32, 1.1, 2.9), bounded(1.543, 1.4, math.inf)[0]
+    (('13', '12', '17'), ('5.61', '5.60', '5.62'), ('1.3', '1.1', '2.9'), '1.5')
     """
-    return f"{number(value, 2 if value < 100 else 3)} times"
+    if math.isnan(value) or value < TOO_SMALL:
+        return cost(value), cost(low), cost(high)
+    texts = rounded(value, low, high)
+    # One digit would put a p99 below its p95.
+    coarse = len(texts[0].replace(",", "").replace(".", "").lstrip("0")) < 2 and number(value, 2) != texts[0]
+    return (number(value, 2), number(low, 2), number(high, 2)) if coarse else texts
+
+
+def times(value: float) -> str:
+    """A ratio in a sentence, to two digits, as neither side of it is known to three; near 1 those that tell it from 1.
+
+    Examples
+    --------
+    >>> times(5.0512), times(0.83), times(124.4), times(1508.1), times(1.042)
+    ('5.1 times', '0.83 times', '120 times', '1,500 times', '1.04 times')
+    """
+    return f"{number(value, 3) if 0.9 < value < 1.1 else number(float(f'{value:.2g}'), 2)} times"
 
 
 def percent(share: float) -> str:

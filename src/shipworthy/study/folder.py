@@ -210,12 +210,18 @@ class Run:
         return self.assessment().samples
 
     def verdicts(self) -> pd.DataFrame:
-        """One row for each ensemble, data set, level and baseline: the answer, its reason, gain and ratios with intervals."""
+        """One row for each ensemble, data set, level and baseline: the answer, its reason, gain and ratios with intervals.
+
+        ``deciding_reason`` is the one thing that decided, in a line; ``reason`` is all that the answer rests on.
+        """
         import pandas as pd
+
+        from shipworthy.reporting import deciding_reason
 
         rows: list[dict[str, Any]] = []
         for v in self.assessment().verdicts:
-            facts = {"dataset": v.dataset, "level": v.level, "candidate": v.candidate, "answer": v.answer, "reason": v.reason}
+            facts = {"dataset": v.dataset, "level": v.level, "candidate": v.candidate, "answer": v.answer}
+            facts |= {"deciding_reason": deciding_reason(v, self.study), "reason": v.reason}
             for c in v.comparisons:
                 row: dict[str, Any] = {**facts, "baseline": c.baseline, "baseline_role": c.baseline_role, "metric": c.metric}
                 for name, interval in (("gain", c.gain), ("latency_ratio", c.latency_ratio), ("memory_ratio", c.memory_ratio)):
@@ -225,8 +231,8 @@ class Run:
                 rows.append(facts)
         # Named here, so that a study without a verdict can be asked for the same columns.
         numbers = [f"{name}{end}" for name in ("gain", "latency_ratio", "memory_ratio") for end in ("", "_low", "_high")]
-        columns = ["dataset", "level", "candidate", "answer", "reason", "baseline", "baseline_role", "metric", *numbers]
-        return pd.DataFrame(rows, columns=[*columns, "deciding_test"])
+        columns = ["dataset", "level", "candidate", "answer", "deciding_reason", "reason", "baseline", "baseline_role", "metric"]
+        return pd.DataFrame(rows, columns=[*columns, *numbers, "deciding_test"])
 
     def predictions(self) -> pd.DataFrame:
         """What every candidate said of every row that it did not train on.
