@@ -213,7 +213,7 @@ def run(tmp_path_factory, write_study):
 
 @pytest.mark.study
 def test_a_study_hears_its_stakeholders_before_the_verdicts(run):
-    """The notebook was executed, its result lies in the folder, and the report opens with the veto."""
+    """The notebook was executed, its result lies in the folder, and the report names the veto before the verdicts."""
     _, done = run
     kept = sorted(p.name for p in (done.folder / "notebooks").glob("*.ipynb"))
     assert kept == ["06_stakeholders.ipynb", "feasibility_report.ipynb"]

@@ -305,7 +305,7 @@ def test_an_artefact_reproduces_what_was_saved(run, predictions, candidate):
 
 
 def test_the_report_stands_alone(run, place):
-    """The report names no path of this machine, loads nothing, and begins with the verdict."""
+    """The report names no path of this machine, loads nothing, and tells a verdict before any table."""
     html = (run.folder / "report.html").read_text(encoding="utf-8")
     paths = {str(place), str(Path.home()), str(Path(shipworthy.__file__).parents[2]), sys.prefix, str(Path.cwd())} - {"/"}
     assert [p for p in paths if p in html or p in (run.folder / "report.md").read_text(encoding="utf-8")] == []

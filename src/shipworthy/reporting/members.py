@@ -242,9 +242,10 @@ def _bend(view: Mapping[str, Any]) -> str:
         text = f"the knee of {view['candidate']} is its start, {at['size']:,} {one if at['size'] == 1 else view['what']}"
     if at is last:
         return text
-    moved = f"gains {gain:.4f}" if gain >= 0 else f"loses {-gain:.4f}"
+    # A difference of two means on the same rows: the table beside has the interval of each step.
+    moved = f"scores {abs(gain):.4f} {label(view['metric'])} {'better' if gain >= 0 else 'worse'} on these test rows"
     key = "p50_ms" if math.isfinite(at["p50_ms"]) else "p99_ms"
-    return f"{text}; going on to {last['size']:,} {moved} {label(view['metric'])} at {times(last[key] / at[key])} the {key[:3]}"
+    return f"{text}; going on to {last['size']:,} {moved}, at {times(last[key] / at[key])} the {key[:3]}"
 
 
 def _costs(axes: Sequence[Axes], rows: Sequence[Mapping[str, Any]], sizes: Sequence[int], colour: str, shape: str) -> None:
