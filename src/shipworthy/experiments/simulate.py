@@ -273,9 +273,11 @@ class Simulation:
         from shipworthy import simulation
 
         drawn = simulation.latency_samples(self.table.names, self.measurements, np.random.default_rng(seed))
-        pairs = simulation.pair_cascades(self.votes, drawn)
-        keep = [c for c in pairs.values() if (c.percentile_ms <= percentile_ms).any()]
-        picks = [asdict(simulation.best_cascade([c], percentile_ms=percentile_ms)) for c in keep]
+        picks = [
+            asdict(simulation.best_cascade([c], percentile_ms=percentile_ms))
+            for c in simulation.each_pair_cascade(self.votes, drawn)
+            if (c.percentile_ms <= percentile_ms).any()
+        ]
         frame = pd.DataFrame(picks)
         return frame.sort_values(["accuracy", "mean_ms"], ascending=[False, True], ignore_index=True) if picks else frame
 
