@@ -195,6 +195,9 @@ def test_leaving_a_member_out_is_told_in_a_sentence(members_that_vote):
     lost = table.test["log_loss"][0b1110] - table.test["log_loss"][0b1111]
     ranks = ranked[0b1110] - ranked[0b1111]
     assert both["m0"].sentence.startswith(f"without m0: {ranks:+.4f} ROC AUC, {lost:+.4f} log loss, ")
+    level = {subset: 0.7 - 1e-5 * (subset == 0b1110) for subset in range(16)}
+    unmoved = {w.name: w for w in simulation.member_worth(table, "log_loss", also={"roc_auc": level})}
+    assert unmoved["m0"].sentence.startswith("without m0: 0.0000 ROC AUC, "), "no sign before nothing"
     assert math.isnan(worth["m1"].without_metric)
     assert sum(w.gain for w in worth.values()) == pytest.approx(ranked[-1] - 0.5)
     with pytest.raises(InputError, match="the table does not hold 'roc_auc'"):

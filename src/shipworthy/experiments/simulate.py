@@ -273,9 +273,11 @@ class Simulation:
         from shipworthy import simulation
 
         drawn = simulation.latency_samples(self.table.names, self.measurements, np.random.default_rng(seed))
-        pairs = simulation.pair_cascades(self.votes, drawn)
-        keep = [c for c in pairs.values() if (c.percentile_ms <= percentile_ms).any()]
-        picks = [asdict(simulation.best_cascade([c], percentile_ms=percentile_ms)) for c in keep]
+        picks = [
+            asdict(simulation.best_cascade([c], percentile_ms=percentile_ms))
+            for c in simulation.each_pair_cascade(self.votes, drawn)
+            if (c.percentile_ms <= percentile_ms).any()
+        ]
         frame = pd.DataFrame(picks)
         return frame.sort_values(["accuracy", "mean_ms"], ascending=[False, True], ignore_index=True) if picks else frame
 
@@ -301,13 +303,13 @@ class Simulation:
 
         rows = []
         for built in self.built:
-            # A cascade teaches the law nothing: it asks some members of some queries. Another vote of the same members takes as
-            # long, whatever its weights: to have measured that is to have measured this.
+            # Another vote of the same members takes as long, whatever its weights: who measured that has measured this.
             same = None if built.confidence else (set(built.members), built.stacked)
-            others = [b for b in self.built if not b.confidence and (set(b.members), b.stacked) != same]
+            others = [b for b in self.built if (set(b.members), b.stacked) != same]
+            taught = len(composites_of(others))
             row: dict[str, object] = {"candidate": built.name, "members": " + ".join(built.members)}
             row |= {
-                "law": len(others) if len(others) > 1 else 0,
+                "law": taught if taught > 1 else 0,
                 "confidence": built.confidence,
                 "metric": self._judged_by(built),
                 "metric_predicted": self._metric_of(built),
@@ -347,7 +349,7 @@ class Simulation:
         from shipworthy import simulation
 
         costs = self.costs(percentile)
-        tests = [composite_of(b, percentile) for b in others]
+        tests = composites_of(others, percentile)
         model = simulation.calibrate(costs, tests) if len(tests) > 1 else simulation.CostModel()
         membership = np.array([[c.name in built.members for c in costs]])
         served = simulation.serve(costs, membership, model=model, build=simulation.Build(stacked=built.stacked))
@@ -377,6 +379,27 @@ def composite_of(built: Built, percentile: float | None = 99) -> Composite:
 
     cost = built_cost(built, percentile)
     return simulation.Composite(built.members, cost.latency_ms, cost.memory_mib, simulation.Build(stacked=built.stacked))
+
+
+def composites_of(built: Sequence[Built], percentile: float | None = 99) -> list[Composite]:
+    """What a law of costs learns from ensembles that were measured: from several of the same members, their mean.
+
+    Weights cost nothing, so several votes of the same members are one ensemble measured again. Each left out in turn, the others
+    would foretell it, and the law would look as sure of ensembles of other members. A cascade teaches nothing: it asks some
+    members of some queries.
+    """
+    alike: dict[tuple[frozenset[str], bool], list[Composite]] = {}
+    for b in built:
+        if not b.confidence:
+            alike.setdefault((frozenset(b.members), b.stacked), []).append(composite_of(b, percentile))
+    return [
+        replace(
+            same[0],
+            latency_ms=float(np.mean([c.latency_ms for c in same])),
+            memory_mib=float(np.mean([c.memory_mib for c in same])),
+        )
+        for same in alike.values()
+    ]
 
 
 def _built(name: str, members: tuple[str, ...], trained: Trained, measured: Sequence[Measurement]) -> Built:
@@ -495,7 +518,7 @@ def simulate_ensembles(
         )
         if len(parts) > 1 and set(parts) <= set(members):
             built.append(_built(name, parts, trained[name], measured[name]))
-    composites = [composite_of(b) for b in built if not b.confidence]
+    composites = composites_of(built)
     model = simulation.calibrate(costs, composites) if len(composites) > 1 else simulation.CostModel()
     price: Callable[[float, float], float] | None = None
     if prices is not None:

@@ -32,7 +32,6 @@ ROUNDING = 1e-9
 """Scores nearer than this, of numbers about 1, are the same but for the order in which they were added up."""
 UNSURE = "Scores on paper have no intervals: which of two is better can be told only of what is built, and then a verdict does."
 AS_BUILT = "Those are predicted as they were built, one member after another; the build that is assumed here has met no reality."
-SCORES = {"score on paper": "predicted", "score as built": "measured"}
 FIGURES = {
     "frontier": simulation.ensemble_frontier,
     "members": simulation.diminishing_return,
@@ -231,7 +230,8 @@ def reality_table(found: Mapping[str, Any]) -> pd.DataFrame:
         row: dict[str, Any] = {"candidate": r["candidate"], "members": r["members"]}
         row["law from"] = "shares of rows" if r.get("confidence") else f"{r['law']} others" if r["law"] else "a plain sum"
         # Of a cascade it is the accuracy, of a vote the metric that subsets are chosen by: the name stands beside each.
-        row |= {how: f"{label(r['metric'])} {score(r[f'metric_{key}'])}" for how, key in SCORES.items()}
+        on_paper, as_built = score(r["metric_predicted"]), score(r["metric_measured"])
+        row["score"] = f"{label(r['metric'])} {on_paper}{TIED}/{TIED}{as_built}"
         for key, words in (("mean", "mean (ms)"), ("p50", "p50 (ms)"), ("p99", "p99 (ms)"), ("memory", "memory (MiB)")):
             if f"{key}_measured" not in r:  # a run from before means were kept
                 continue

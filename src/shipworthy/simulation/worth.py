@@ -154,7 +154,9 @@ def member_worth(
 
 
 def _sentence(name: str, changes: Mapping[str, float], ratios: Sequence[float], percentile: float) -> str:
-    parts = [f"{change:+.4f} {QUANTITIES[metric].label}" for metric, change in changes.items()]
+    # A sign before nothing would be read.
+    told = {metric: f"{change:+.4f}" if abs(change) >= 0.00005 else "0.0000" for metric, change in changes.items()}
+    parts = [f"{change} {QUANTITIES[metric].label}" for metric, change in told.items()]
     whats = (f"p{percentile:g}", "memory", "price")
     parts += [f"{round(100 * ratio):+d} % {what}" for ratio, what in zip(ratios, whats, strict=True) if not math.isnan(ratio)]
     return f"without {name}: {', '.join(parts)}"
