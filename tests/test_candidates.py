@@ -151,8 +151,9 @@ def test_categories_never_seen_are_answered(name):
     strange = [query | dict.fromkeys(data.categorical, word) for word in ("never seen", "nor this", "")]
     said = model.predict_proba(strange)
     np.testing.assert_allclose(said.sum(axis=1), 1, rtol=0, atol=1e-6)
-    np.testing.assert_array_equal(said[0], said[1])
-    np.testing.assert_array_equal(said[0], said[2])
+    # Equal rows may differ in the last bit by their places in a batch: so some BLAS have it.
+    np.testing.assert_allclose(said[0], said[1], rtol=0, atol=1e-12)
+    np.testing.assert_allclose(said[0], said[2], rtol=0, atol=1e-12)
 
 
 @ALL

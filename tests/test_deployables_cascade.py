@@ -70,7 +70,8 @@ def test_a_cascade_on_paper_is_the_cascade_that_was_built(how, names, n_classes,
     loaded = artefacts.load(tmp_path / "cascade.skops")
     whole = loaded.predict_proba(X[300:])
     assert (loaded.predict(X[300:]) == y[300:]).mean() == pytest.approx(paper.accuracy_test, abs=1e-6)
-    np.testing.assert_array_equal(whole, loaded.combine([said[name].test for name in names]))
+    # A linear member asked about some rows may differ in the last bit from itself asked about all: so some BLAS have it.
+    np.testing.assert_allclose(whole, loaded.combine([said[name].test for name in names]), rtol=0, atol=1e-12)
     by_hand = [place_by_hand(row, how) for row in zip(*(said[name].test for name in names), strict=True)]
     np.testing.assert_allclose(whole, [said[names[place]].test[row] for row, place in enumerate(by_hand)])
     assert ((loaded.combine([said[name].oof for name in names]).argmax(axis=1) == y[:300]).mean()) == pytest.approx(
