@@ -237,7 +237,7 @@ def test_in_a_study_no_guess_is_made_and_none_is_scored(run):
     """Neither notebook is given a guess, and both say that none is scored."""
     for name in ("06_stakeholders", "feasibility_report"):
         notebook = nbformat.read(run[1].folder / "notebooks" / f"{name}.ipynb", as_version=4)
-        said = "".join(str(o.get("text", "")) for c in notebook.cells for o in c.get("outputs", []))
+        said = "".join(str(o.get("data", o.get("text", ""))) for c in notebook.cells for o in c.get("outputs", []))
         assert "No guess was made, so none is scored." in said
         assert "You guessed" not in said
 
