@@ -412,7 +412,9 @@ def test_what_is_simulated_without_a_member_that_failed_is_done(tmp_path, write_
 
     def measured(bench, arm, name):
         there = all(bench.done(u) for u in bench.measure_units(arm, [name]))
-        return [SimpleNamespace(quantity="latency_ms", failure="")] if there else []
+        alone = SimpleNamespace(scenario="single_stream")
+        known = [SimpleNamespace(quantity=q, round_index=(0,), conditions=alone) for q in ("latency_ms", "memory_mib")]
+        return known if there else []
 
     monkeypatch.setattr("shipworthy.study.runner._execute", execute)
     monkeypatch.setattr("shipworthy.experiments.simulated.measurements_of", measured)

@@ -163,7 +163,7 @@ def test_the_sliders_move_the_pick(lab, tmp_path):
         drawn = box.locator("svg[role=img]").get_attribute("aria-label")
         sliders.first.focus()
         page.keyboard.press("Home")
-        box.locator("b", has_text="nothing can be built").wait_for(timeout=30_000)
+        box.locator("b", has_text="nothing that was simulated can be built").wait_for(timeout=30_000)
         page.keyboard.press("End")
         box.locator("b", has_text="build ").wait_for(timeout=30_000)
         after = box.locator("b").inner_text()
