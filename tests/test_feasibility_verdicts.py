@@ -167,6 +167,25 @@ def test_too_few_queries_cannot_tell_and_say_how_many_more():
     assert "359 more with none over it" in found.reason
 
 
+def test_a_verdict_keeps_apart_what_would_tell():
+    """Of rows for a gain, of queries for a cost and for a limit: whole sentences of the reason; none where it is answered."""
+    open_gain = verdict(LOGISTIC, BOOST, evidence("vote", "ensemble", 0.91, spread=0.01))
+    (rows,) = open_gain.would_tell
+    assert re.fullmatch(r"If the gain stays as it is, about [\d,]+ more test rows \(now 2,000\) would tell over boost\.", rows)
+    few = verdict(LOGISTIC, BOOST, evidence("vote", "ensemble", 0.92, spread=0.001, queries=100))
+    (queries,) = few.would_tell
+    assert queries.startswith("Undecided is 'fast': ")
+    dear = replace(STUDY, largest_latency_ratio=5.0)
+    (cost,) = verdict(LOGISTIC, BOOST, evidence("vote", "ensemble", 0.99, ms=5.0), study=dear).would_tell[1:]
+    assert "times the p99 latency of boost cannot be told from the largest tolerable 5 times" in cost
+    for found in (open_gain, few):
+        assert all(sentence in found.reason for sentence in found.would_tell)
+    for given_ in (0.92, 0.901, 0.5):
+        found = verdict(LOGISTIC, BOOST, evidence("vote", "ensemble", given_, spread=0.001))
+        assert found.answer != "cannot tell"
+        assert found.would_tell == ()
+
+
 def test_baselines_are_chosen_on_out_of_fold_rows():
     """A single that shines on test rows only is not the baseline."""
     lucky = evidence("lucky", "single", 0.99, oof=0.5)

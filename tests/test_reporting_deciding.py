@@ -10,11 +10,9 @@ import numpy as np
 import pytest
 
 from shipworthy.feasibility import Evidence, judge
-from shipworthy.feasibility.power import Needed
-from shipworthy.feasibility.reasons import needed_sentence, unsure_cost_sentence
 from shipworthy.records import Comparison, Conditions, Interval, Measurement, Prices, Record, Requirement, Study, Verdict
 from shipworthy.reporting import deciding_reason, verdict_line
-from shipworthy.reporting.deciding import gain_words, study_at, what_would_tell
+from shipworthy.reporting.deciding import gain_words, study_at
 
 HERE = Conditions("m", "v", 1, "single_stream", 1, 0, 30, "off", "lean", "0", 0.1)
 STUDY = Study(
@@ -157,18 +155,3 @@ def test_a_line_names_candidate_place_and_answer():
     found = verdict(LOGISTIC, BOOST, SHIPS)
     assert verdict_line(found, STUDY).startswith("SHIP         vote on adult: gains 0.0200")
     assert verdict_line(replace(found, level="4000"), STUDY).startswith("SHIP         vote on adult (4000): gains")
-
-
-def test_what_would_tell_is_found_in_whatever_the_verdict_says_of_it():
-    """Rows, seeds, rounds, queries and a larger data set: each sentence that says what would tell, and none of the others."""
-    gain = Interval(0.01, -0.01, 0.03, 0.95, "")
-    c = Comparison("vote", "boost", "best tree ensemble", "roc_auc", gain, gain, gain)
-    needs = [Needed("test rows", 30, 10), Needed("test rows", math.inf, 10), Needed("seeds", 2, 3), Needed("seeds", math.inf, 3)]
-    sentences = [needed_sentence(c, n) for n in (*needs, None)]
-    sentences.append(unsure_cost_sentence(c, "latency", Interval(5, 4, 6, 0.95, ""), 5.0, Needed("queries", 300, 100)))
-    for sentence in sentences:
-        assert " ".join(what_would_tell(f"It gains 0.0100 ROC AUC over boost. {sentence} Decided by the bootstrap.")) in sentence
-        assert what_would_tell(f"It gains 0.0100 ROC AUC over boost. {sentence} Decided by the bootstrap.") != []
-    few = verdict(LOGISTIC, BOOST, evidence("vote", "ensemble", 0.92, spread=0.001, queries=100))
-    assert what_would_tell(few.reason) == [few.reason[few.reason.index("Undecided") : few.reason.index(" Decided")]]
-    assert what_would_tell(verdict(LOGISTIC, BOOST, SHIPS).reason) == []

@@ -150,7 +150,7 @@ def judge(
         chosen = {b.candidate for _, b in baselines if b is not None}
         others = [e for e in evidence if e.kind != "ensemble" and e.candidate not in chosen]
         rival = best_on_test(others, ensemble, greater_is_better=greater_is_better)
-        answer, reason = _answer(ensemble, weighed, requirements, study, decided_by, rival)
+        answer, reason, would_tell = _answer(ensemble, weighed, requirements, study, decided_by, rival)
         powers = [c.power for c in comparisons]
         verdicts.append(
             Verdict(
@@ -165,6 +165,7 @@ def judge(
                 family=family,
                 power=min(powers) if powers and not any(map(math.isnan, powers)) else math.nan,
                 weighted_score=weighted_score(requirements),
+                would_tell=would_tell,
             )
         )
     return verdicts
@@ -258,7 +259,8 @@ def _answer(
     study: Study,
     decided_by: str,
     rival: Evidence | None,
-) -> tuple[Answer, str]:
+) -> tuple[Answer, str, tuple[str, ...]]:
+    """The answer, its reason, and the sentences of the reason that say what would tell."""
     margin = study.smallest_useful_gain
     hard = [r for r in requirements if r.hard]
     missed = [r for r in hard if r.outcome == "missed"]
@@ -268,6 +270,7 @@ def _answer(
     dear = [w for w in weighed if w.dear]
     affordable = not any(w.dear or w.unsure for w in weighed)
     sentences = [reasons.missed_sentence(r) for r in missed]
+    would_tell: list[str] = []
     answer: Answer
     if missed or useless or dear:
         answer = "do not ship"
@@ -281,15 +284,18 @@ def _answer(
         answer = "ship" if rival is None else "cannot tell"
         sentences += [reasons.gain_sentence(w.comparison, margin) for w in weighed]
         if rival is not None:
-            sentences.append(reasons.rival_sentence(rival.candidate, rival.kind, rival.test, ensemble.test, study.metric))
+            would_tell = [reasons.rival_sentence(rival.candidate, rival.kind, rival.test, ensemble.test, study.metric)]
+            sentences += would_tell
         sentences.append(_kept(hard, study, weighed))
     else:
         answer = "cannot tell"
-        sentences += list(_doubts(ensemble, weighed, unsure, margin))
+        doubts = list(_doubts(ensemble, weighed, unsure, margin))
+        sentences += [sentence for sentence, _ in doubts]
+        would_tell = [sentence for sentence, tells in doubts if tells]
     tail = [_absent(weighed), reasons.weighted_sentence(requirements, weighted_score(requirements))]
     if weighed:
         tail += [f"Decided by the {decided_by}.", reasons.bayes_sentence([w.comparison for w in weighed])]
-    return answer, " ".join(s for s in [*sentences, *tail] if s)
+    return answer, " ".join(s for s in [*sentences, *tail] if s), tuple(would_tell)
 
 
 def _kept(hard: Sequence[RequirementVerdict], study: Study, weighed: Sequence[_Weighed]) -> str:
@@ -307,21 +313,21 @@ def _kept(hard: Sequence[RequirementVerdict], study: Study, weighed: Sequence[_W
 
 def _doubts(
     ensemble: Evidence, weighed: Sequence[_Weighed], unsure: Sequence[RequirementVerdict], margin: float
-) -> Iterator[str]:
-    """Why it cannot be told, what would tell, and what there was the power to show."""
+) -> Iterator[tuple[str, bool]]:
+    """Why it cannot be told, and what there was the power to show; each sentence with whether it says what would tell."""
     if not ensemble.test_scores:
-        yield "It was not scored."
+        yield "It was not scored.", False
     elif not weighed:
-        yield "There is nothing to compare it with: no single model and no tree ensemble was scored."
+        yield "There is nothing to compare it with: no single model and no tree ensemble was scored.", False
     for w in weighed:
-        yield reasons.gain_sentence(w.comparison, margin)
+        yield reasons.gain_sentence(w.comparison, margin), False
         if not w.comparison.gain.low >= margin:
-            yield reasons.needed_sentence(w.comparison, w.gain_needs)
+            yield reasons.needed_sentence(w.comparison, w.gain_needs), True
         for cost, ratio, needed in w.unsure:
-            yield reasons.unsure_cost_sentence(w.comparison, cost.name, ratio, cost.limit or 0.0, needed)
-    yield reasons.power_sentence([w.comparison for w in weighed], margin)
+            yield reasons.unsure_cost_sentence(w.comparison, cost.name, ratio, cost.limit or 0.0, needed), True
+    yield reasons.power_sentence([w.comparison for w in weighed], margin), False
     for r in unsure:
-        yield f"Undecided is {r.requirement!r}: {r.reason}."
+        yield f"Undecided is {r.requirement!r}: {r.reason}.", True
 
 
 def _absent(weighed: Sequence[_Weighed]) -> str:

@@ -98,3 +98,5 @@ class Verdict:
     """The smallest of the comparisons' powers: both baselines must be beaten, so it is no larger than this."""
     weighted_score: float = math.nan
     """Share, by weight, of the weighted requirements that are met; ``nan`` if there are none."""
+    would_tell: tuple[str, ...] = ()
+    """The sentences of the reason that say what is open and what would tell; empty where the answer is given."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from shipworthy.records import QUANTITIES, RequirementVerdict, Study, Verdict
-from shipworthy.reporting.deciding import deciding_reason, gain_words, nearest, sentences_of, study_at, what_would_tell
+from shipworthy.reporting.deciding import deciding_reason, gain_words, nearest, sentences_of, study_at
 from shipworthy.reporting.tables import comparison_table
 from shipworthy.reporting.wording import bounded, number
 
@@ -187,7 +187,7 @@ def _money(table: Costs, money: Mapping[str, Any], ours: str, theirs: str) -> st
 def _find_out(unknown: Sequence[Verdict]) -> list[str]:
     """What would tell of the ensemble that is best out of fold of those of which nobody can tell."""
     for verdict in unknown:
-        needed = what_would_tell(verdict.reason)
+        needed = verdict.would_tell
         if needed:
             others = [v.candidate for v in unknown if v is not verdict]
             more = f" What would tell of {', '.join(others)} stands with the verdicts." if others else ""

@@ -17,9 +17,6 @@ from dataclasses import replace
 from shipworthy.records import Comparison, Interval, Study, Verdict
 from shipworthy.reporting.wording import label, rounded
 
-TELLS = re.compile(r"\b(would|might) (tell|be needed|be enough|narrow)\b")
-"""How a sentence of a verdict says what would tell."""
-
 
 def study_at(study: Study, level: str) -> Study:
     """The study as it is judged at a level of what is swept: what is declared there has its value.
@@ -55,17 +52,6 @@ def sentences_of(reason: str) -> list[str]:
     ['It gains 0.5 over v1.2.', 'About 20 more rows would tell.']
     """
     return re.split(r"(?<=\.)\s+(?=[A-Z])", reason)
-
-
-def what_would_tell(reason: str) -> list[str]:
-    """The sentences of a reason that say what would have to be found out; none where it says nothing of it.
-
-    Examples
-    --------
-    >>> what_would_tell("It gains 0.5 over v1.2. About 20 more rows would tell.")
-    ['About 20 more rows would tell.']
-    """
-    return [sentence for sentence in sentences_of(reason) if TELLS.search(sentence)]
 
 
 def nearest(comparisons: tuple[Comparison, ...]) -> Comparison | None:
