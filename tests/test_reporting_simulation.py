@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, replace
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 import pandas as pd
@@ -431,6 +431,26 @@ def test_no_number_of_a_members_worth_is_cut_off(found):
     assert {"0.060", "0.059", "-0.14"} <= {text.get_text() for _, text in numbers}
     for panel, text in numbers:
         assert text.get_window_extent(renderer).x1 <= panel.x1, text.get_text()
+
+
+def test_the_numbers_at_the_ends_of_two_panels_of_worth_stand_apart(found):
+    """Where the last number below one panel lies at its right end, and the first of the next at its left."""
+    gains, times = (0.071, 0.061, 0.053, -0.038), (0.67, 0.66, 4.4, 0.2)
+    rows = [{**row, "gain": g, "latency_ms": ms} for row, g, ms in zip(found["worth"], gains, times, strict=True)]
+    figure = reporting.worth_bars({**found, "worth": rows}).figure
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.canvas.draw()
+    seen = [
+        [
+            t.get_window_extent(renderer)
+            for t in ax.get_xticklabels()
+            if ax.get_xlim()[0] <= t.get_position()[0] <= ax.get_xlim()[1]
+        ]
+        for ax in figure.axes
+    ]
+    assert all(len(ticks) > 1 for ticks in seen)
+    for ours, theirs in pairwise(seen):
+        assert min(other.x0 for other in theirs) - max(one.x1 for one in ours) > 8  # pixels: a space's width at least
 
 
 def drawn_cascades(found, slowest):

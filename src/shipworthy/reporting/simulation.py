@@ -542,7 +542,7 @@ def worth_bars(found: Mapping[str, Any]) -> ReportFigure:
         figure, first = canvas(finding, 2.4 + 0.55 * len(rows), left=0.21)
         box = first.get_position()
         first.remove()
-        gap = 0.022
+        gap = 0.036  # so wide that the numbers at the ends of two axes stand apart
         width = (box.width - gap * (len(panels) - 1)) / len(panels)
         for i, (key, words) in enumerate(panels):
             ax = figure.add_axes((box.x0 + i * (width + gap), box.y0, width, box.height))
@@ -552,7 +552,7 @@ def worth_bars(found: Mapping[str, Any]) -> ReportFigure:
                 ax.annotate(number(v, 2), (max(v, 0.0), y), xytext=(4, 0), textcoords="offset points", va="center", fontsize=12)
             ax.set_yticks(range(len(rows)), [r["name"] for r in rows] if i == 0 else [""] * len(rows))
             low, high = min(0.0, *values), max(*values, 1e-12)
-            ax.set_xlim(low - 0.05 * (high - low), high + 0.45 * (high - low))  # room for the numbers beside the bars
+            ax.set_xlim(low - 0.05 * (high - low), high + 0.5 * (high - low))  # room for the numbers beside the bars
             ax.set_xlabel(words, fontsize=12.5)
             ax.grid(visible=False, axis="y")
             ax.xaxis.set_major_locator(_three())
